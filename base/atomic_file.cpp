@@ -1,0 +1,52 @@
+#include "base/atomic_file.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "base/error.h"
+
+namespace mkimg {
+
+AtomicFile::AtomicFile(int dirfd, std::string name, mode_t mode)
+    : directory_(open_at(dirfd, ".", O_RDONLY | O_DIRECTORY)), name_(std::move(name)) {
+    static std::atomic<unsigned> counter{0};
+    temporary_ = "." + name_ + ".mkimg-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+    file_ = open_at(directory_.get(), temporary_, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (::fchmod(file_.get(), mode) != 0) throw_errno("set the mode of", temporary_);
+}
+
+AtomicFile::~AtomicFile() {
+    if (file_ && !temporary_.empty()) ::unlinkat(directory_.get(), temporary_.c_str(), 0);
+}
+
+void AtomicFile::commit() {
+    if (::renameat(directory_.get(), temporary_.c_str(), directory_.get(), name_.c_str()) != 0) {
+        throw_errno("rename into place", name_);
+    }
+    temporary_.clear();
+}
+
+void write_file_atomically(const std::string& path, std::string_view text, mode_t mode) {
+    const std::size_t slash = path.rfind('/');
+    const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+    const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+    if (name.empty()) throw Error(ErrorCode::usage, path + ": a file name is needed, not a directory");
+    const UniqueFd directory = open_path(parent, O_RDONLY | O_DIRECTORY);
+    AtomicFile file(directory.get(), name, mode);
+    file.write(text);
+    file.commit();
+}
+
+std::string read_file(const std::string& path, std::uint64_t limit) {
+    const UniqueFd file = open_path(path, O_RDONLY | O_NOCTTY);
+    try {
+        return read_all(file.get(), limit, path);
+    } catch (Error& e) {
+        throw std::move(e.add_context("read " + path));
+    }
+}
+
+}  // namespace mkimg

@@ -1,0 +1,41 @@
+// Unpacking: tar entries onto a directory. Written for hostile input: every parent is resolved
+// with openat2, the last component is never followed, nothing leaves the directory.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/stream.h"
+#include "layers/entry.h"
+#include "layers/tar_reader.h"
+
+namespace mkimg::layers {
+
+enum class Whiteouts {
+    to_overlay,  // a layer's .wh. entries become overlay's own marks; the target is a raw layer directory
+    as_files,    // names with .wh. are ordinary files (ADD of an archive)
+};
+
+struct ApplyOptions {
+    Whiteouts whiteouts = Whiteouts::to_overlay;
+    // Follow symlinks in parents inside the root, as ADD into a merged tree does. Layers are
+    // unpacked into a directory of their own, where a symlinked parent is an error.
+    bool follow_parents = false;
+    std::optional<std::int64_t> epoch;  // mtimes later than this become this
+    TarLimits limits;
+    // ADD --chown / --chmod.
+    std::optional<std::pair<std::uint32_t, std::uint32_t>> owner;
+    std::optional<std::uint32_t> mode;
+};
+
+struct Applied {
+    std::uint64_t entries = 0;
+    std::uint64_t bytes = 0;  // of file contents
+};
+
+// Unpacks the tar (uncompressed) of `source` below `root`. Reads the source to its end. Sets exact
+// owners, modes, times (directories' last), xattrs, and makes devices where the host allows it.
+// Throws Error(corrupt) for hostile archives, with the entry's name.
+Applied apply_tar(Source& source, int root, const ApplyOptions& options);
+
+}  // namespace mkimg::layers
