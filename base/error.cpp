@@ -57,6 +57,16 @@ Error& Error::set_hint(std::string hint) {
     return *this;
 }
 
+Error& Error::set_detail(std::string detail) {
+    detail_ = std::move(detail);
+    return *this;
+}
+
+Error& Error::add_further(Error fault) {
+    further_.push_back(std::move(fault));
+    return *this;
+}
+
 const char* Error::what() const noexcept { return text_.c_str(); }
 
 void Error::rebuild() {
@@ -94,7 +104,12 @@ std::string render(const Error& error) {
                    std::string(length - 1, '~') + "\n";
         }
     }
+    if (!error.detail().empty()) {
+        out += printable(error.detail());
+        if (out.back() != '\n') out += '\n';
+    }
     if (!error.hint().empty()) out += "  hint: " + printable(error.hint()) + "\n";
+    for (const Error& fault : error.further()) out += render(fault);
     return out;
 }
 

@@ -56,6 +56,12 @@ class Error : public std::runtime_error {
     Error& add_context(std::string note);
     Error& set_where(SourceRange where);
     Error& set_hint(std::string hint);
+    // Lines that render() shows as they are below the excerpt: the last output of a command.
+    const std::string& detail() const noexcept { return detail_; }
+    Error& set_detail(std::string detail);
+    // Further faults of the same input, rendered after this one.
+    const std::vector<Error>& further() const noexcept { return further_; }
+    Error& add_further(Error fault);
 
     // message and context in one line, as what() does, made when asked for.
     const char* what() const noexcept override;
@@ -68,6 +74,8 @@ class Error : public std::runtime_error {
     std::string hint_;
     std::optional<SourceRange> where_;
     std::vector<std::string> context_;
+    std::string detail_;
+    std::vector<Error> further_;
     std::string text_;
 };
 
