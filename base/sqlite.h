@@ -44,10 +44,15 @@ class Database {
                  const std::function<void(const Row&)>& each = {});
     void execute(std::string_view sql, std::initializer_list<SqlValue> values,
                  const std::function<void(const Row&)>& each = {});
+    // Rows that the last INSERT, UPDATE or DELETE on this connection changed. Other threads change it
+    // too: ask inside a transaction.
+    std::int64_t changes() const;
     // Several statements without parameters.
     void script(const std::string& sql);
     // BEGIN IMMEDIATE … COMMIT; rolled back when `body` throws. Not nested; other threads wait.
     void transaction(const std::function<void()>& body);
+    // Brings all that is committed to disk, durably, as far as no reader holds it up.
+    void checkpoint();
 
   private:
     struct State;
