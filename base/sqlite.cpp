@@ -127,8 +127,8 @@ Database::Database(const std::string& path) : state_(std::make_unique<State>()) 
     constexpr int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     s.check(sqlite3_open_v2(path.c_str(), &s.connection, flags, nullptr), "open");
     sqlite3_busy_handler(s.connection, on_busy, &s.busy);
-    // Leaving the log as it is saves the last process to close two fsyncs; it is bounded by the
-    // automatic checkpoint, and an owner that has synced anyway calls checkpoint().
+    // Leaving the log as it is saves the last process to close two fsyncs; the automatic checkpoint
+    // keeps it small.
     sqlite3_db_config(s.connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     bool wal = false;
     execute("PRAGMA journal_mode", {}, [&](const Row& row) { wal = row.text(0) == "wal"; });
@@ -196,10 +196,18 @@ void Database::script(const std::string& sql) {
     state_->run(sql.c_str());
 }
 
-void Database::transaction(const std::function<void()>& body) {
+void Database::transaction(const std::function<void()>& body, Durability durability) {
     State& s = *state_;
     const std::lock_guard lock(s.mutex);
     if (s.in_transaction) throw Error(ErrorCode::internal, "nested database transaction");
+    struct FullSync {
+        sqlite3* connection;
+        ~FullSync() {
+            if (connection != nullptr) sqlite3_exec(connection, "PRAGMA synchronous=NORMAL", nullptr, nullptr, nullptr);
+        }
+    };
+    const FullSync full{durability == Durability::synced ? s.connection : nullptr};
+    if (full.connection != nullptr) s.run("PRAGMA synchronous=FULL");
     execute("BEGIN IMMEDIATE", {});
     s.in_transaction = true;
     try {
@@ -218,15 +226,6 @@ void Database::transaction(const std::function<void()>& body) {
 std::int64_t Database::changes() const {
     const std::lock_guard lock(state_->mutex);
     return sqlite3_changes64(state_->connection);
-}
-
-void Database::checkpoint() {
-    const std::lock_guard lock(state_->mutex);
-    const int code =
-        sqlite3_wal_checkpoint_v2(state_->connection, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
-    // Busy: another process is at it, or reads; the log then stays for the next time.
-    if (code != SQLITE_OK && (code & 0xFF) != SQLITE_BUSY && (code & 0xFF) != SQLITE_LOCKED)
-        state_->fail(code, "write");
 }
 
 }  // namespace mkimg

@@ -50,9 +50,9 @@ class Database {
     // Several statements without parameters.
     void script(const std::string& sql);
     // BEGIN IMMEDIATE … COMMIT; rolled back when `body` throws. Not nested; other threads wait.
-    void transaction(const std::function<void()>& body);
-    // Brings all that is committed to disk, durably, as far as no reader holds it up.
-    void checkpoint();
+    // `synced`: it has survived a power loss when this returns, at the price of an fsync.
+    enum class Durability { normal, synced };
+    void transaction(const std::function<void()>& body, Durability durability = Durability::normal);
 
   private:
     struct State;

@@ -1,5 +1,6 @@
 // The store's folder: where everything lies, who works in it, and when it is durable.
-//   blobs/sha256/<hex>      layers/<hex>/diff      mkimg.db      tmp/<owner>/      logs/
+//   blobs/sha256/<hex>  layers/<hex>/diff  mkimg.db  tmp/<random>/  logs/  empty/  lock
+// The database is the truth: a blob or layer that it doesn't name is rubbish. docs/store.md has its tables.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +28,14 @@ class WorkDir {
     ~WorkDir();
     int fd() const noexcept { return directory_.get(); }
     const std::string& name() const noexcept { return name_; }
+    // Gives the directory a name outside tmp/, where it stays. False, and all is as it was, where
+    // something lies there already (an empty directory is replaced).
+    bool move_to(int dirfd, const std::string& name);
 
   private:
     friend class Store;
     WorkDir(UniqueFd tmp, std::string name, UniqueFd directory);
+    void remove() noexcept;
     UniqueFd tmp_;
     std::string name_;
     UniqueFd directory_;
@@ -46,17 +51,26 @@ class Store {
     ~Store();
 
     // $MKIMG_ROOT, else /var/lib/mkimg for root, else $XDG_DATA_HOME/mkimg or ~/.local/share/mkimg.
+    // To be asked before the user namespace is entered, where everybody is root.
     static std::string default_root();
 
     const std::string& path() const noexcept;
     int fd() const noexcept;         // the root folder
     int layers_fd() const noexcept;  // layers/
     int logs_fd() const noexcept;    // logs/
+    int blobs_fd() const noexcept;   // blobs/sha256/
+    int tmp_fd() const noexcept;     // tmp/
+    int empty_fd() const noexcept;   // empty/: a directory that stays so, for overlay
     Database& db() noexcept;
     WorkDir make_work_dir();
 
-    // One durability point: syncfs of the store's file system.
+    // One durability point: what is in the store now survives a power loss. What is recorded later is
+    // forgotten at the first opening after one, for its files may be short. Does nothing where nothing
+    // new was recorded. Call it before tag().
     void sync();
+    // For the same transaction that records a layer or blob whose files are not synced yet.
+    enum class Kind { layer, blob };
+    void mark_unsynced(Kind kind, const std::string& id);
 
     // Shared while a command uses the store; exclusive for prune and fsck --repair, which wait.
     enum class Use { shared, exclusive };
@@ -69,6 +83,9 @@ class Store {
     // The whole blob, digest verified; throws Error(corrupt), also for more than `limit` bytes.
     std::string read_blob(const Digest& digest, std::uint64_t limit = 8U << 20U);
     Digest put_blob(std::string_view bytes);
+
+    // Forgets the blob and removes its file.
+    void remove_blob(const Digest& digest);
 
     // A blob in the making: write, then commit() hashes and names it.
     class BlobWriter final : public Sink {
@@ -87,9 +104,9 @@ class Store {
 
     // --- images: names to configs --------------------------------------------------------------
     struct Image {
-        Digest id;                         // of the config blob: the image ID
-        std::vector<std::string> names;    // familiar names with tags; may be empty
-        std::int64_t created = 0;          // when it came into the store, unix seconds
+        Digest id;                       // of the config blob: the image ID
+        std::vector<std::string> names;  // familiar names with tags; may be empty
+        std::int64_t created = 0;        // when it came into the store, unix seconds
     };
     // Points the name at the image; another image that had it keeps its ID but loses the name.
     void tag(const Reference& name, const Digest& id);
