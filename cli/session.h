@@ -1,0 +1,36 @@
+// The store as the commands open it.
+#pragma once
+
+#include <string_view>
+
+#include "base/thread_pool.h"
+#include "cli/command.h"
+#include "layers/layer_store.h"
+#include "oci/store.h"
+
+namespace mkimg::cli {
+
+// For commands that read or write layers: enters the user namespace where mkimg is not root, so that
+// owners are the image's, before the store is opened and before any thread starts.
+class Session {
+  public:
+    explicit Session(const Globals& globals);
+
+  private:
+    struct Entered {
+        Entered();
+    } entered_;
+
+  public:
+    oci::Store store;
+    ThreadPool pool;
+    layers::LayerStore layers;
+};
+
+// The image a user named. Throws Error(not_found) that offers the nearest name the store has.
+oci::Store::Image require_image(oci::Store& store, std::string_view name_or_id);
+
+// "3f5a1b2c4d6e": as much of an ID as people read.
+std::string short_id(const oci::Digest& id);
+
+}  // namespace mkimg::cli
