@@ -31,6 +31,7 @@ std::string_view name_of(ErrorCode code) noexcept {
         case ErrorCode::build_failed: return "build_failed";
         case ErrorCode::host: return "host";
         case ErrorCode::cancelled: return "cancelled";
+        case ErrorCode::broken_pipe: return "broken_pipe";
         case ErrorCode::internal: return "internal";
     }
     return "internal";
@@ -128,6 +129,7 @@ Error errno_error(int err, std::string_view operation, std::string_view subject)
         case EBADF:
         case EFAULT: code = ErrorCode::internal; break;
         case ENOSYS: code = ErrorCode::host; break;
+        case EPIPE: code = ErrorCode::broken_pipe; break;
         case ENOSPC:
         case EDQUOT:
             hint = "the disk is full: free some space (mkimg prune removes what no image needs) and run the command again";

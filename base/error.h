@@ -23,6 +23,7 @@ enum class ErrorCode {
     build_failed,  // a step's command failed                               -> 1
     host,          // this host can't do it (missing id ranges, kernel)     -> 3
     cancelled,     // SIGINT or SIGTERM                                     -> 130
+    broken_pipe,   // whoever read our output has gone: no news to them     -> 1
     internal,      // a broken invariant of mkimg itself                    -> 1
 };
 
