@@ -1,6 +1,7 @@
 #include "base/sqlite.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto busy_limit = std::chrono::seconds(30);
+constexpr off_t log_worth_trimming = 256 << 10;
+// In pages, for owners that never call trim_log(); an fsync in the middle of a build may take long.
+constexpr int log_limit = 2000;
 
 struct BusySince {
     Clock::time_point start;
@@ -127,9 +131,9 @@ Database::Database(const std::string& path) : state_(std::make_unique<State>()) 
     constexpr int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     s.check(sqlite3_open_v2(path.c_str(), &s.connection, flags, nullptr), "open");
     sqlite3_busy_handler(s.connection, on_busy, &s.busy);
-    // Leaving the log as it is saves the last process to close two fsyncs; the automatic checkpoint
-    // keeps it small.
+    // Leaving the log as it is saves the last process to close two fsyncs.
     sqlite3_db_config(s.connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    sqlite3_wal_autocheckpoint(s.connection, log_limit);
     bool wal = false;
     execute("PRAGMA journal_mode", {}, [&](const Row& row) { wal = row.text(0) == "wal"; });
     // Two processes that make the switch at once: SQLite answers BUSY without asking the handler.
@@ -226,6 +230,18 @@ void Database::transaction(const std::function<void()>& body, Durability durabil
 std::int64_t Database::changes() const {
     const std::lock_guard lock(state_->mutex);
     return sqlite3_changes64(state_->connection);
+}
+
+void Database::trim_log() {
+    State& s = *state_;
+    const std::lock_guard lock(s.mutex);
+    struct stat st {};
+    if (::stat((s.path + "-wal").c_str(), &st) != 0 || st.st_size < log_worth_trimming) return;
+    // Without the handler a process that reads or writes now is no reason to wait: the next one trims.
+    sqlite3_busy_handler(s.connection, nullptr, nullptr);
+    const int code = sqlite3_wal_checkpoint_v2(s.connection, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+    sqlite3_busy_handler(s.connection, on_busy, &s.busy);
+    if (code != SQLITE_OK && (code & 0xFF) != SQLITE_BUSY && (code & 0xFF) != SQLITE_LOCKED) s.fail(code, "write");
 }
 
 }  // namespace mkimg

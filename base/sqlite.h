@@ -53,6 +53,9 @@ class Database {
     // `synced`: it has survived a power loss when this returns, at the price of an fsync.
     enum class Durability { normal, synced };
     void transaction(const std::function<void()>& body, Durability durability = Durability::normal);
+    // Moves the write-ahead log into the database once it has grown: whoever opens the database first
+    // reads the whole log. Costs fsyncs, so for a moment when the disk is written anyway.
+    void trim_log();
 
   private:
     struct State;

@@ -121,6 +121,7 @@ void Store::sync() {
             }
         },
         Database::Durability::synced);
+    db().trim_log();
 }
 
 }  // namespace mkimg::oci
