@@ -68,7 +68,9 @@ Error& Error::add_further(Error fault) {
     return *this;
 }
 
-const char* Error::what() const noexcept { return text_.c_str(); }
+const char* Error::what() const noexcept {
+    return text_.c_str();
+}
 
 void Error::rebuild() {
     text_.clear();
@@ -132,7 +134,8 @@ Error errno_error(int err, std::string_view operation, std::string_view subject)
         case EPIPE: code = ErrorCode::broken_pipe; break;
         case ENOSPC:
         case EDQUOT:
-            hint = "the disk is full: free some space (mkimg prune removes what no image needs) and run the command again";
+            hint =
+                "the disk is full: free some space (mkimg prune removes what no image needs) and run the command again";
             break;
         case EMFILE:
         case ENFILE: hint = "too many open files: raise the limit (ulimit -n) and run the command again"; break;

@@ -37,7 +37,9 @@ UniqueFd open_at(int dirfd, const std::string& path, int flags, mode_t mode) {
     }
 }
 
-UniqueFd open_path(const std::string& path, int flags, mode_t mode) { return open_at(AT_FDCWD, path, flags, mode); }
+UniqueFd open_path(const std::string& path, int flags, mode_t mode) {
+    return open_at(AT_FDCWD, path, flags, mode);
+}
 
 struct stat stat_fd(int fd) {
     struct stat st {};
@@ -70,7 +72,9 @@ void write_full(int fd, std::span<const std::byte> bytes) {
     }
 }
 
-void write_full(int fd, std::string_view text) { write_full(fd, as_bytes(text)); }
+void write_full(int fd, std::string_view text) {
+    write_full(fd, as_bytes(text));
+}
 
 std::string read_all(int fd, std::uint64_t limit, std::string_view what) {
     std::string out;
@@ -141,7 +145,9 @@ void make_directory(int dirfd, const std::string& name, mode_t mode) {
     if (::fchmodat(dirfd, name.c_str(), mode, 0) != 0) throw_errno("set the mode of", name);
 }
 
-std::span<const std::byte> as_bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> as_bytes(std::string_view text) {
+    return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 std::string_view as_text(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};

@@ -65,9 +65,10 @@ std::vector<Passwd> read_passwd(int root) {
 }
 
 [[noreturn]] void unknown(std::string_view kind, std::string_view name, const char* file) {
-    throw Error(ErrorCode::not_found,
-                "unable to find " + std::string(kind) + " \"" + std::string(name) + "\": no such name in the image's " + file,
-                "add it in an earlier RUN (for example with useradd or groupadd), or give its number");
+    throw Error(
+        ErrorCode::not_found,
+        "unable to find " + std::string(kind) + " \"" + std::string(name) + "\": no such name in the image's " + file,
+        "add it in an earlier RUN (for example with useradd or groupadd), or give its number");
 }
 
 gid_t resolve_group(int root, std::string_view name) {
@@ -112,7 +113,8 @@ UserIds resolve_user(int root, std::string_view spec) {
         for (const auto& row : read_table(root, "/etc/group", 4)) {
             const auto members = split(row[3], ',');
             const auto gid = field_id(row[2]);
-            if (gid && std::find(members.begin(), members.end(), found->name) != members.end()) ids.groups.push_back(*gid);
+            if (gid && std::find(members.begin(), members.end(), found->name) != members.end())
+                ids.groups.push_back(*gid);
         }
         std::sort(ids.groups.begin(), ids.groups.end());
         ids.groups.erase(std::unique(ids.groups.begin(), ids.groups.end()), ids.groups.end());
@@ -130,7 +132,8 @@ Owner resolve_owner(int root, std::string_view spec) {
         const UserIds ids = resolve_user(root, user);
         owner = {ids.uid, ids.gid};
     }
-    if (colon != std::string_view::npos) owner.gid = spec.size() > colon + 1 ? resolve_group(root, spec.substr(colon + 1)) : owner.gid;
+    if (colon != std::string_view::npos)
+        owner.gid = spec.size() > colon + 1 ? resolve_group(root, spec.substr(colon + 1)) : owner.gid;
     return owner;
 }
 

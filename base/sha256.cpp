@@ -23,7 +23,9 @@ struct Sha256::State {
     }
 };
 
-Sha256::Sha256() : state_(std::make_unique<State>()) { state_->start(); }
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+    state_->start();
+}
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 Sha256::~Sha256() = default;
@@ -34,7 +36,9 @@ void Sha256::update(std::span<const std::byte> bytes) {
     }
 }
 
-void Sha256::update(std::string_view text) { update(as_bytes(text)); }
+void Sha256::update(std::string_view text) {
+    update(as_bytes(text));
+}
 
 Sha256Bytes Sha256::finish() {
     Sha256Bytes digest;
@@ -51,7 +55,9 @@ Sha256Bytes sha256(std::span<const std::byte> bytes) {
     return hash.finish();
 }
 
-Sha256Bytes sha256(std::string_view text) { return sha256(as_bytes(text)); }
+Sha256Bytes sha256(std::string_view text) {
+    return sha256(as_bytes(text));
+}
 
 std::string to_hex(std::span<const std::byte> bytes) {
     constexpr char digits[] = "0123456789abcdef";

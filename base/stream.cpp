@@ -19,7 +19,9 @@ std::size_t FdSource::read(std::span<std::byte> buffer) {
     }
 }
 
-void FdSink::write(std::span<const std::byte> bytes) { write_full(fd_, bytes); }
+void FdSink::write(std::span<const std::byte> bytes) {
+    write_full(fd_, bytes);
+}
 
 std::size_t MemorySource::read(std::span<std::byte> buffer) {
     const std::size_t n = std::min(buffer.size(), bytes_.size());

@@ -73,7 +73,8 @@ int walk_in_root(int root, const std::string& path, int flags, mode_t mode, bool
             if (!target) return -1;
             if (target->starts_with('/')) stack.resize(1);
             auto parts = split(*target, '/');
-            pending.insert(pending.begin(), std::make_move_iterator(parts.begin()), std::make_move_iterator(parts.end()));
+            pending.insert(pending.begin(), std::make_move_iterator(parts.begin()),
+                           std::make_move_iterator(parts.end()));
             while (!pending.empty() && (pending.back().empty() || pending.back() == ".")) pending.pop_back();
             continue;
         }
@@ -89,8 +90,7 @@ int walk_in_root(int root, const std::string& path, int flags, mode_t mode, bool
 int open_resolved(int root, const std::string& path, int flags, mode_t mode, bool follow_any) {
     static std::atomic<bool> refused{false};
     if (!refused.load(std::memory_order_relaxed)) {
-        const std::uint64_t resolve =
-            RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (follow_any ? 0 : RESOLVE_NO_SYMLINKS);
+        const std::uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (follow_any ? 0 : RESOLVE_NO_SYMLINKS);
         const int fd = openat2_raw(root, relative(path), flags, mode, resolve);
         if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) return fd;
         // EPERM is what a seccomp filter that doesn't know openat2 may answer.
@@ -105,7 +105,9 @@ int open_resolved(int root, const std::string& path, int flags, mode_t mode, boo
     return walk_in_root(root, path, flags, mode, follow_any);
 }
 
-bool is_absent(int err) { return err == ENOENT || err == ENOTDIR || err == ELOOP || err == ENAMETOOLONG; }
+bool is_absent(int err) {
+    return err == ENOENT || err == ENOTDIR || err == ELOOP || err == ENAMETOOLONG;
+}
 
 }  // namespace
 
@@ -184,12 +186,14 @@ UniqueFd make_directories_in_root(int root, const std::string& path, const NewDi
                 here = open_at(root, ".", O_RDONLY | O_DIRECTORY);
             }
             auto parts = split(*target, '/');
-            pending.insert(pending.begin(), std::make_move_iterator(parts.begin()), std::make_move_iterator(parts.end()));
+            pending.insert(pending.begin(), std::make_move_iterator(parts.begin()),
+                           std::make_move_iterator(parts.end()));
         } else if (S_ISDIR(st.st_mode)) {
             here = open_at(here.get(), part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
             done.push_back(part);
         } else {
-            throw Error(ErrorCode::conflict, at() + (done.empty() ? "" : "/") + part + " exists and is not a directory");
+            throw Error(ErrorCode::conflict,
+                        at() + (done.empty() ? "" : "/") + part + " exists and is not a directory");
         }
     }
     return here;

@@ -38,7 +38,9 @@ std::uint64_t WireReader::number() {
     return value;
 }
 
-std::string WireReader::text() { return std::string(take(number())); }
+std::string WireReader::text() {
+    return std::string(take(number()));
+}
 
 std::vector<std::string> WireReader::texts() {
     std::vector<std::string> values;

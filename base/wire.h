@@ -12,8 +12,8 @@ namespace mkimg {
 
 class WireWriter {
   public:
-    WireWriter& number(std::uint64_t value);  // 8 bytes, little-endian
-    WireWriter& text(std::string_view value);  // length, then the bytes
+    WireWriter& number(std::uint64_t value);                 // 8 bytes, little-endian
+    WireWriter& text(std::string_view value);                // length, then the bytes
     WireWriter& texts(std::span<const std::string> values);  // count, then each
     const std::string& bytes() const noexcept { return bytes_; }
 

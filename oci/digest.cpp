@@ -20,7 +20,8 @@ std::optional<Sha256Bytes> parse_sha256(std::string_view text) {
         } else {
             return std::nullopt;
         }
-        bytes[i / 2] = static_cast<std::byte>(i % 2 == 0 ? value << 4U : std::to_integer<unsigned>(bytes[i / 2]) | value);
+        bytes[i / 2] =
+            static_cast<std::byte>(i % 2 == 0 ? value << 4U : std::to_integer<unsigned>(bytes[i / 2]) | value);
     }
     return bytes;
 }
@@ -38,7 +39,9 @@ template class Sha256Id<DigestTag>;
 template class Sha256Id<DiffIdTag>;
 template class Sha256Id<ChainIdTag>;
 
-Digest digest_of(std::string_view bytes) { return Digest(sha256(bytes)); }
+Digest digest_of(std::string_view bytes) {
+    return Digest(sha256(bytes));
+}
 
 ChainId chain_id(const std::optional<ChainId>& parent, const DiffId& diff) {
     if (!parent) return ChainId(diff.bytes());
