@@ -24,8 +24,15 @@ class TarReader final : public Source {
     ~TarReader() override;
     // The next entry, or nothing at the end. Throws Error(corrupt) that names the entry.
     std::optional<Entry> next();
-    // Content of the current entry.
+    // Content of the current entry; the holes of a sparse file as zeros.
     std::size_t read(std::span<std::byte> buffer) override;
+    // The same without a copy and without the holes: the next bytes and where in the file they lie,
+    // in rising order. They are valid until the next call. Nothing at the end. Don't mix with read().
+    struct Block {
+        std::uint64_t offset;
+        std::span<const std::byte> bytes;
+    };
+    std::optional<Block> next_block();
 
   private:
     struct State;
