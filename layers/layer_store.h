@@ -54,7 +54,8 @@ class LayerStore {
     std::optional<Layer> commit(Snapshot snapshot, const CommitOptions& options);
     // Unpacks a layer tar (plain or compressed) onto `parent`. Where `expected` is given and the
     // DiffID differs: Error(corrupt), and nothing of it stays. The layer may exist already: then the
-    // source is not read where `expected` is given.
+    // source is not read where `expected` is given. Unless a blob of the layer is recorded already
+    // (record_blob), one is kept: the source's own bytes where they are compressed.
     Layer add(const std::optional<oci::ChainId>& parent, Source& source, const std::optional<oci::DiffId>& expected);
 
     // Directories for overlay, topmost first.
@@ -62,7 +63,9 @@ class LayerStore {
     // A detached read-only mount of the merged tree; close it to be rid of it.
     UniqueFd mount_view(const std::optional<oci::ChainId>& top);
 
-    // The layer's tar, byte for byte: its digest is checked against the DiffID at the end.
+    // The layer's tar, byte for byte: its digest is checked against the DiffID at the end. Does not
+    // finish the sink. A layer made by commit() is written from its directory, one made by add()
+    // from its blob, for only that has the bytes of the tool that made it.
     void write_tar(const Layer& layer, Sink& sink);
     // The layer as a blob in the store; made where it is missing, kept, found again by (DiffID,
     // format, level). `made` says whether it had to be made.

@@ -22,7 +22,7 @@ CREATE TABLE names(name TEXT PRIMARY KEY, image TEXT NOT NULL);
 CREATE INDEX names_of_image ON names(image);
 
 CREATE TABLE layers(chain TEXT PRIMARY KEY, diff TEXT NOT NULL, parent TEXT, tar_size INTEGER NOT NULL,
-                    entries INTEGER NOT NULL, bytes INTEGER NOT NULL, created INTEGER NOT NULL,
+                    entries INTEGER NOT NULL, bytes INTEGER NOT NULL, own INTEGER NOT NULL, created INTEGER NOT NULL,
                     last_used INTEGER NOT NULL);
 CREATE INDEX layers_of_parent ON layers(parent, entries, bytes);
 
