@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,11 +11,13 @@
 
 namespace mkimg {
 
-// Written beside its final name; commit() puts it there with rename, the destructor without a
-// commit removes it. Not synced to disk.
+// Nameless (O_TMPFILE) until commit() puts it at its final name, so that not even SIGKILL leaves
+// anything behind; where the file system can't do that, it is written beside its final name and the
+// destructor removes it. Not synced to disk.
 class AtomicFile {
   public:
-    AtomicFile(int dirfd, std::string name, mode_t mode = 0644);
+    // With a mode it is exact; without, 0666 as the umask lets it: for files that the user asked for.
+    AtomicFile(int dirfd, std::string name, std::optional<mode_t> mode = 0644);
     AtomicFile(AtomicFile&&) noexcept = default;
     AtomicFile& operator=(AtomicFile&&) = delete;
     ~AtomicFile();
@@ -26,7 +29,8 @@ class AtomicFile {
   private:
     UniqueFd directory_;
     std::string name_;
-    std::string temporary_;
+    std::string temporary_;  // its name until the commit
+    bool linked_ = false;    // temporary_ exists
     UniqueFd file_;
 };
 
