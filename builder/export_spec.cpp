@@ -132,7 +132,7 @@ void check_keys(const Fields& fields, const std::string& type, const std::vector
 
 }  // namespace
 
-OutputSpec parse_output_spec(std::string_view text) {
+OutputSpec parse_output(std::string_view text) {
     OutputSpec spec;
     if (text.empty()) fail("a value is needed", "for example type=oci,dest=app.tar, or a directory");
     const auto parts = split_csv(text);

@@ -32,6 +32,6 @@ struct OutputSpec {
 
 // `type=oci,dest=FILE,…` with fields quoted as CSV; a bare path is type=local, "-" is type=tar to
 // stdout. Throws Error(usage) that names the field, and the nearest one where it is unknown.
-OutputSpec parse_output_spec(std::string_view text);
+OutputSpec parse_output(std::string_view text);
 
 }  // namespace mkimg::builder
