@@ -31,6 +31,9 @@ struct ApplyOptions {
 struct Applied {
     std::uint64_t entries = 0;
     std::uint64_t bytes = 0;  // of file contents
+    // A user namespace may make no devices. As the other rootless tools do, such entries are left
+    // out: the sandbox brings its own /dev, and an image with a few device nodes must still work.
+    std::uint64_t skipped_devices = 0;
 };
 
 // Unpacks the tar (uncompressed) of `source` below `root`. Reads the source to its end. Sets exact
