@@ -13,6 +13,7 @@
 #include "cli/progress.h"
 #include "cli/session.h"
 #include "cli/signals.h"
+#include "cli/tty_progress.h"
 #include "sandbox/sandbox.h"
 
 namespace mkimg::cli {
@@ -108,7 +109,7 @@ builder::BuildRequest make_request(const BuildOptions& options) {
         throw Error(ErrorCode::usage, "--network " + options.network + ": unknown mode", "use default, none or host");
     }
     for (const std::string& host : options.hosts) request.extra_hosts.push_back(parse_host(host));
-    for (const std::string& output : options.outputs) request.outputs.push_back(builder::parse_output_spec(output));
+    for (const std::string& output : options.outputs) request.outputs.push_back(builder::parse_output(output));
     request.epoch = source_date_epoch(options);
     request.jobs = options.jobs;
     request.iid_file = options.iid_file;
@@ -117,10 +118,14 @@ builder::BuildRequest make_request(const BuildOptions& options) {
 }
 
 std::unique_ptr<builder::Progress> make_progress(const BuildOptions& options) {
-    if (options.progress != "auto" && options.progress != "plain" && options.progress != "quiet") {
-        throw Error(ErrorCode::usage, "--progress " + options.progress + ": unknown kind", "use auto, plain or quiet");
+    if (options.progress != "auto" && options.progress != "tty" && options.progress != "plain" &&
+        options.progress != "quiet") {
+        throw Error(ErrorCode::usage, "--progress " + options.progress + ": unknown kind",
+                    "use auto, tty, plain or quiet");
     }
     if (options.quiet || options.progress == "quiet") return std::make_unique<QuietProgress>();
+    const bool tty = options.progress == "tty" || (options.progress == "auto" && ::isatty(STDERR_FILENO) == 1);
+    if (tty) return std::make_unique<TtyProgress>();
     return std::make_unique<PlainProgress>();
 }
 
@@ -182,7 +187,7 @@ void add_build(CLI::App& command, Globals& globals) {
         ->type_name("SECONDS");
     command.add_option("--jobs", options->jobs, "Steps side by side (default: one per CPU)")->type_name("N");
     command.add_flag("-q,--quiet", options->quiet, "Print the image ID and nothing else");
-    command.add_option("--progress", options->progress, "auto, plain or quiet")->type_name("KIND");
+    command.add_option("--progress", options->progress, "auto, tty, plain or quiet")->type_name("KIND");
     command.add_option("--iidfile", options->iid_file, "Write the image ID to a file")->type_name("FILE");
     command.add_option("--metadata-file", options->metadata_file, "Write digests and names as JSON to a file")
         ->type_name("FILE");
