@@ -19,14 +19,18 @@ std::string_view name_of(Compression format) noexcept;  // "uncompressed", "gzip
 Compression detect(std::span<const std::byte> head);
 
 // Peeks at `source` (borrowed) and decompresses what it holds, whatever the format; plain bytes
-// pass. More than `limit` bytes out, or a ratio over 1:`ratio` past the first 64 MiB out, is
+// pass. More than `bytes` out, or a ratio over 1:`ratio` past the first `ratio_from` bytes out, is
 // Error(corrupt), as are a truncated stream and trailing rubbish. Multi-member gzip and
 // multi-frame zstd are read whole.
 struct DecompressLimits {
     std::uint64_t bytes = 1ULL << 42U;
     std::uint64_t ratio = 1100;  // deflate can't do more than 1032:1
+    // The others can: zstd makes an honest file of 1 GiB of zeros 30,000 times smaller. It takes more
+    // than any honest layer has of them to be refused.
+    std::uint64_t ratio_from = 16ULL << 30U;
 };
-std::unique_ptr<Source> decompress(Source& source, Compression* detected = nullptr, const DecompressLimits& limits = {});
+std::unique_ptr<Source> decompress(Source& source, Compression* detected = nullptr,
+                                   const DecompressLimits& limits = {});
 
 struct CompressionSpec {
     Compression format = Compression::gzip;  // none, gzip or zstd
