@@ -1,0 +1,3 @@
+FROM base
+ENV EMPTY="" SET=set
+ENV A="" B=word C=word D=word E="" F=set

@@ -1,0 +1,3 @@
+FROM base
+ENTRYPOINT ["/bin/echo"]
+CMD ["theirs"]

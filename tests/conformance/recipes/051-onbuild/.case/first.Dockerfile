@@ -1,0 +1,5 @@
+FROM base
+ONBUILD COPY a.txt /a
+ONBUILD RUN cat /a > /a2
+ONBUILD ENV TRIGGERED=yes
+ONBUILD WORKDIR /work
