@@ -25,7 +25,10 @@ std::string kernel_log(int context) {
     }
 }
 
-[[noreturn]] void refuse(int err, const std::string& operation, const std::string& log = {}) {
+// The reason is errno; `context` has the kernel's words for it, where there is one.
+[[noreturn]] void refuse(const std::string& operation, int context = -1) {
+    const int err = errno;  // before the log is read
+    const std::string log = context < 0 ? std::string() : kernel_log(context);
     Error error = errno_error(err, operation);
     std::string message = error.message() + (log.empty() ? "" : " (kernel: " + log + ")");
     switch (err) {
@@ -58,20 +61,21 @@ std::string kernel_log(int context) {
 
 }  // namespace
 
-MountContext::MountContext(const char* type) : context_(::fsopen(type, FSOPEN_CLOEXEC)), type_(type) {
-    if (!context_) refuse(errno, std::string("make a mount of type ") + type);
+MountContext::MountContext(const char* type, const char* source)
+    : context_(::fsopen(type, FSOPEN_CLOEXEC)), type_(type) {
+    if (!context_) refuse(std::string("make a mount of type ") + type);
+    option("source", source == nullptr ? type : source);
 }
 
 void MountContext::flag(const char* key) {
     if (::fsconfig(context_.get(), FSCONFIG_SET_FLAG, key, nullptr, 0) != 0) {
-        refuse(errno, std::string("set option ") + key + " of a mount of type " + type_, kernel_log(context_.get()));
+        refuse(std::string("set option ") + key + " of a mount of type " + type_, context_.get());
     }
 }
 
 void MountContext::option(const char* key, const std::string& value) {
     if (::fsconfig(context_.get(), FSCONFIG_SET_STRING, key, value.c_str(), 0) != 0) {
-        refuse(errno, std::string("set option ") + key + "=" + value + " of a mount of type " + type_,
-               kernel_log(context_.get()));
+        refuse(std::string("set option ") + key + "=" + value + " of a mount of type " + type_, context_.get());
     }
 }
 
@@ -81,7 +85,7 @@ void MountContext::directory(const char* key, int fd) {
         const std::string path = "/proc/self/fd/" + std::to_string(fd);
         if (::fsconfig(context_.get(), FSCONFIG_SET_STRING, key, path.c_str(), 0) == 0) return;
     }
-    refuse(errno, std::string("set ") + key + " of a mount of type " + type_, kernel_log(context_.get()));
+    refuse(std::string("set ") + key + " of a mount of type " + type_, context_.get());
 }
 
 UniqueFd MountContext::mount(unsigned attributes) {
@@ -89,13 +93,13 @@ UniqueFd MountContext::mount(unsigned attributes) {
         UniqueFd made(::fsmount(context_.get(), FSMOUNT_CLOEXEC, attributes));
         if (made) return made;
     }
-    refuse(errno, std::string("make a mount of type ") + type_, kernel_log(context_.get()));
+    refuse(std::string("make a mount of type ") + type_, context_.get());
 }
 
 UniqueFd clone_mount(int fd, bool recursive, const std::string& what) {
     const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0U);
     UniqueFd clone(::open_tree(fd, "", flags));
-    if (!clone) refuse(errno, "bind " + what);
+    if (!clone) refuse("bind " + what);
     return clone;
 }
 
@@ -103,12 +107,12 @@ void set_mount_attributes(int mount, std::uint64_t attributes, bool recursive, c
     mount_attr change{};
     change.attr_set = attributes;
     const unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0U);
-    if (::mount_setattr(mount, "", flags, &change, sizeof change) != 0) refuse(errno, "restrict the mount of " + what);
+    if (::mount_setattr(mount, "", flags, &change, sizeof change) != 0) refuse("restrict the mount of " + what);
 }
 
 void attach_mount(int mount, int target, const std::string& what) {
     if (::move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
-        refuse(errno, "mount " + what);
+        refuse("mount " + what);
     }
 }
 

@@ -12,7 +12,8 @@ namespace mkimg {
 // and what to do about it.
 class MountContext {
   public:
-    explicit MountContext(const char* type);
+    // `source` is what mountinfo and df call it; nullptr means as the type.
+    explicit MountContext(const char* type, const char* source = nullptr);
     void flag(const char* key);
     void option(const char* key, const std::string& value);
     // A directory as the value of `key`. Linux before 6.13 gets it as a path below /proc/self/fd.

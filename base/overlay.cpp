@@ -34,8 +34,7 @@ UniqueFd mount_overlay(const OverlayLayers& layers) {
                         std::to_string(max_lower),
                     "join RUN, COPY and ADD steps so that the image has fewer layers, or squash its base");
     }
-    MountContext overlay("overlay");
-    overlay.option("source", "mkimg");  // what mountinfo shows
+    MountContext overlay("overlay", "mkimg");
     for (const int lower : layers.lower) overlay.directory("lowerdir+", lower);
     UniqueFd empty;
     if (layers.lower.empty() || (layers.lower.size() == 1 && !writable)) {
