@@ -20,6 +20,7 @@ struct Globals {
 // One function per command, in a file of its own: gives `command` its options, arguments and the
 // callback that does the work. `globals` outlives the command and is filled in when the callback
 // runs. Errors are thrown.
+void add_build(CLI::App& command, Globals& globals);
 void add_fsck(CLI::App& command, Globals& globals);
 void add_history(CLI::App& command, Globals& globals);
 void add_images(CLI::App& command, Globals& globals);
@@ -28,6 +29,7 @@ void add_inspect(CLI::App& command, Globals& globals);
 void add_load(CLI::App& command, Globals& globals);
 void add_prune(CLI::App& command, Globals& globals);
 void add_rmi(CLI::App& command, Globals& globals);
+void add_run(CLI::App& command, Globals& globals);
 void add_save(CLI::App& command, Globals& globals);
 void add_tag(CLI::App& command, Globals& globals);
 
