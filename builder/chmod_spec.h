@@ -12,21 +12,21 @@ class ChmodSpec {
     // Throws Error(recipe).
     static ChmodSpec parse(std::string_view text);
 
-    // The mode (07777) that a file of mode `mode` gets.
+    // The mode (07777) that something of mode `mode` gets. `a` is meant where no class is named,
+    // whatever the umask.
     std::uint32_t apply(std::uint32_t mode, bool is_directory) const;
-    // True where the result doesn't depend on the mode that was there.
-    bool absolute() const noexcept { return clauses_.empty(); }
 
   private:
-    struct Clause {
-        std::uint32_t who = 0;   // bits of the classes: 04700, 02070, 01007 or several
-        char operation = '=';    // '+', '-', '='
-        std::uint32_t bits = 0;  // rwx and st, for all classes
-        bool conditional_x = false;
-        char copy_from = 0;  // 'u', 'g', 'o', or 0
+    struct Action {
+        std::uint32_t classes;       // every bit that belongs to the named classes
+        char operation;              // '+', '-', '='
+        std::uint32_t bits = 0;      // r, w, x, s, t for all classes
+        bool conditional_x = false;  // X
+        char copy_from = 0;          // 'u', 'g', 'o'; 0 for none
     };
+    bool symbolic_ = false;
     std::uint32_t octal_ = 0;
-    std::vector<Clause> clauses_;
+    std::vector<Action> actions_;
 };
 
 }  // namespace mkimg::builder

@@ -1,8 +1,10 @@
 // The build context: the directory that COPY and ADD read, seen through its ignore rules.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/fd.h"
 #include "builder/stat_cache.h"
@@ -15,7 +17,7 @@ class TreeIndex;
 class BuildContext {
   public:
     // `root` is opened once and everything is read through it. `ignore_file` is the name that
-    // messages show. `store` is the store's root folder (borrowed), or -1 for no StatCache.
+    // messages show. `store` is the store's root folder (borrowed), or -1 to keep no StatCache.
     BuildContext(UniqueFd root, parser::IgnoreRules rules, std::string ignore_file, int store);
     BuildContext(const BuildContext&) = delete;
     BuildContext& operator=(const BuildContext&) = delete;
@@ -26,15 +28,22 @@ class BuildContext {
     const std::string& ignore_file() const noexcept { return ignore_file_; }
     StatCache& stat_cache() const noexcept { return *stat_cache_; }
 
-    // Why `path` (relative, clean) is not seen, for an error: "not in the context" and, where the
-    // ignore rules are to blame, which of them.
+    // Why a build doesn't see `path` (relative and clean): "not in the context", and which of the
+    // ignore rules is to blame where one is.
     std::string why_missing(const std::string& path) const;
 
+    // What `make` gives for `path`, made once however many steps and threads ask.
+    using MakeIndex = std::function<std::shared_ptr<const TreeIndex>()>;
+    std::shared_ptr<const TreeIndex> index(const std::string& path, const MakeIndex& make) const;
+
   private:
+    struct Indexes;
+
     UniqueFd root_;
     parser::IgnoreRules rules_;
     std::string ignore_file_;
     std::unique_ptr<StatCache> stat_cache_;
+    std::unique_ptr<Indexes> indexes_;
 };
 
 // Where a copy reads: the context, or the tree of a stage or image (a mounted view).
