@@ -14,7 +14,7 @@ namespace mkimg {
 AtomicFile::AtomicFile(int dirfd, std::string name, std::optional<mode_t> mode)
     : directory_(open_at(dirfd, ".", O_RDONLY | O_DIRECTORY)), name_(std::move(name)) {
     static std::atomic<unsigned> counter{0};
-    temporary_ = "." + name_ + ".mkimg-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+    temporary_ = ".mkimg-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
     file_.reset(::openat(directory_.get(), ".", O_RDWR | O_TMPFILE | O_CLOEXEC, mode.value_or(0666)));
     if (!file_) {
         if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) throw_errno("create", name_);
@@ -48,6 +48,12 @@ void write_file_atomically(const std::string& path, std::string_view text, mode_
     const std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
     const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
     if (name.empty()) throw Error(ErrorCode::usage, path + ": a file name is needed, not a directory");
+    // A device, a pipe or /dev/stdout is written into: a rename would put a file in its place.
+    struct stat st {};
+    if (::stat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode)) {
+        write_full(open_path(path, O_WRONLY | O_NOCTTY).get(), text);
+        return;
+    }
     const UniqueFd directory = open_path(parent, O_RDONLY | O_DIRECTORY);
     AtomicFile file(directory.get(), name, mode);
     file.write(text);

@@ -34,7 +34,8 @@ class AtomicFile {
     UniqueFd file_;
 };
 
-// Replaces the file at `path` (a host path the user named) with `text`.
+// Replaces the file at `path` (a host path the user named) with `text`. What is there and is no
+// regular file (/dev/stdout, a pipe) is written into instead.
 void write_file_atomically(const std::string& path, std::string_view text, mode_t mode = 0644);
 // The whole file, or an Error naming the path.
 std::string read_file(const std::string& path, std::uint64_t limit);

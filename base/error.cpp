@@ -1,5 +1,6 @@
 #include "base/error.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -81,6 +82,22 @@ void Error::rebuild() {
     text_ += message_;
 }
 
+namespace {
+
+// Blanks as wide as the text. Tabs stay, for how wide they are is the terminal's affair.
+std::string blank(std::string_view text) {
+    std::string out;
+    for (std::size_t from = 0;;) {
+        const std::size_t tab = text.find('\t', from);
+        out.append(display_width(text.substr(from, tab == std::string_view::npos ? tab : tab - from)), ' ');
+        if (tab == std::string_view::npos) return out;
+        out += '\t';
+        from = tab + 1;
+    }
+}
+
+}  // namespace
+
 std::string render(const Error& error) {
     std::string out;
     const auto& where = error.where();
@@ -97,14 +114,15 @@ std::string render(const Error& error) {
         out += "  " + number + " | " + printable(where->excerpt) + "\n";
         if (where->column != 0) {
             const std::size_t lead = std::min<std::size_t>(where->column - 1, where->excerpt.size());
-            const std::size_t indent = display_width(printable(where->excerpt.substr(0, lead)));
+            const std::string indent = blank(printable(where->excerpt.substr(0, lead)));
             std::size_t length = 1;
+            // A range of combining characters alone has no width; the caret stays.
             if (where->end_line == where->line && where->end_column > where->column) {
                 const std::size_t end = std::min<std::size_t>(where->end_column - 1, where->excerpt.size());
                 if (end > lead) length = display_width(printable(where->excerpt.substr(lead, end - lead)));
+                length = std::max<std::size_t>(length, 1);
             }
-            out += "  " + std::string(number.size(), ' ') + " | " + std::string(indent, ' ') + "^" +
-                   std::string(length - 1, '~') + "\n";
+            out += "  " + std::string(number.size(), ' ') + " | " + indent + "^" + std::string(length - 1, '~') + "\n";
         }
     }
     if (!error.detail().empty()) {

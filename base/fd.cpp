@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -113,28 +114,66 @@ std::vector<DirEntry> list_directory(int dirfd) {
     return entries;
 }
 
-void remove_tree(int dirfd, const std::string& name) {
-    if (::unlinkat(dirfd, name.c_str(), 0) == 0 || errno == ENOENT) return;
-    if (errno != EISDIR && errno != EPERM) throw_errno("remove", name);
-    int fd = ::openat(dirfd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == EACCES) {
-        ::fchmodat(dirfd, name.c_str(), 0700, 0);
-        fd = ::openat(dirfd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    }
-    if (fd < 0) {
-        if (errno == ENOENT) return;
-        throw_errno("remove", name);
-    }
-    const UniqueFd directory(fd);
-    bool writable = false;
-    for (const DirEntry& entry : list_directory(directory.get())) {
-        if (!writable && ::faccessat(directory.get(), ".", W_OK | X_OK, AT_EACCESS) != 0) {
-            ::fchmod(directory.get(), 0700);
+namespace {
+
+// Directories so deep that their parents' descriptors would use up the process's limit are moved up
+// to the top first, where they are removed in their turn.
+class TreeRemoval {
+  public:
+    explicit TreeRemoval(int top) : top_(top) {}
+
+    void run(const std::string& name) {
+        remove(top_, name, 0);
+        while (!moved_.empty()) {
+            const std::string next = std::move(moved_.back());
+            moved_.pop_back();
+            remove(top_, next, 0);
         }
-        writable = true;
-        remove_tree(directory.get(), entry.name);
     }
-    if (::unlinkat(dirfd, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) throw_errno("remove", name);
+
+  private:
+    static constexpr int max_depth = 64;
+
+    void remove(int dirfd, const std::string& name, int depth) {
+        if (::unlinkat(dirfd, name.c_str(), 0) == 0 || errno == ENOENT) return;
+        if (errno != EISDIR && errno != EPERM) throw_errno("remove", name);
+        if (depth > max_depth && move_to_top(dirfd, name)) return;
+        int fd = ::openat(dirfd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && errno == EACCES) {
+            ::fchmodat(dirfd, name.c_str(), 0700, 0);
+            fd = ::openat(dirfd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        }
+        if (fd < 0) {
+            if (errno == ENOENT) return;
+            throw_errno("remove", name);
+        }
+        const UniqueFd directory(fd);
+        const auto entries = list_directory(fd);
+        if (!entries.empty() && ::faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) != 0) ::fchmod(fd, 0700);
+        for (const DirEntry& entry : entries) remove(fd, entry.name, depth + 1);
+        if (::unlinkat(dirfd, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) throw_errno("remove", name);
+    }
+
+    bool move_to_top(int dirfd, const std::string& name) {
+        for (;;) {
+            std::string fresh = ".mkimg-removed-" + std::to_string(::getpid()) + "-" + std::to_string(count_++);
+            if (::renameat2(dirfd, name.c_str(), top_, fresh.c_str(), RENAME_NOREPLACE) == 0) {
+                moved_.push_back(std::move(fresh));
+                return true;
+            }
+            if (errno != EEXIST) return false;
+        }
+    }
+
+    const int top_;
+    unsigned count_ = 0;
+    std::vector<std::string> moved_;
+};
+
+}  // namespace
+
+void remove_tree(int dirfd, const std::string& name) {
+    TreeRemoval(dirfd).run(name);
 }
 
 void make_directory(int dirfd, const std::string& name, mode_t mode) {

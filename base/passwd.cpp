@@ -19,7 +19,9 @@ std::vector<std::vector<std::string>> read_table(int root, const std::string& pa
     const auto handle = try_open_in_root(root, path, O_PATH);
     if (!handle || !S_ISREG(stat_fd(handle->get()).st_mode)) return {};
     const auto file = try_open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (!file || !S_ISREG(stat_fd(file->get()).st_mode)) return {};
+    if (!file) return {};
+    const struct stat st = stat_fd(file->get());
+    if (!S_ISREG(st.st_mode) || static_cast<std::uint64_t>(st.st_size) > file_limit) return {};
     std::vector<std::vector<std::string>> rows;
     for (const std::string& line : split(read_all(file->get(), file_limit, path + " of the image"), '\n')) {
         if (line.empty() || line.starts_with('#')) continue;

@@ -127,24 +127,37 @@ std::string to_upper(std::string_view text) {
     return out;
 }
 
+namespace {
+
+// Insertions, deletions, changes and swaps of two neighbours (optimal string alignment).
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+    for (std::size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
+    for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t change = d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+            d[i][j] = std::min({change, d[i - 1][j] + 1, d[i][j - 1] + 1});
+            const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    }
+    return d[a.size()][b.size()];
+}
+
+}  // namespace
+
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates) {
+    // The words compared are names; a longer text is no misspelling of one.
+    constexpr std::size_t longest = 100;
+    if (word.size() > longest) return std::nullopt;
     std::optional<std::string> best;
     std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
     for (const std::string& candidate : candidates) {
-        std::vector<std::size_t> row(candidate.size() + 1);
-        for (std::size_t j = 0; j <= candidate.size(); ++j) row[j] = j;
-        for (std::size_t i = 1; i <= word.size(); ++i) {
-            std::size_t diagonal = row[0];
-            row[0] = i;
-            for (std::size_t j = 1; j <= candidate.size(); ++j) {
-                const std::size_t above = row[j];
-                const std::size_t change = diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1);
-                row[j] = std::min({change, above + 1, row[j - 1] + 1});
-                diagonal = above;
-            }
-        }
-        if (row.back() < best_distance) {
-            best_distance = row.back();
+        if (candidate.size() > longest) continue;
+        const std::size_t distance = edit_distance(word, candidate);
+        if (distance < best_distance) {
+            best_distance = distance;
             best = candidate;
         }
     }
@@ -163,7 +176,7 @@ std::string human_size(std::uint64_t bytes) {
     constexpr const char* units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     double value = static_cast<double>(bytes) / 1024;
     std::size_t unit = 0;
-    while (value >= 1024 && unit + 1 < std::size(units)) {
+    while (value >= 1023.95 && unit + 1 < std::size(units)) {
         value /= 1024;
         ++unit;
     }
@@ -171,8 +184,8 @@ std::string human_size(std::uint64_t bytes) {
 }
 
 std::string human_duration(double seconds) {
-    if (seconds < 60) return fmt::format("{:.2f} s", seconds);
-    const auto whole = static_cast<std::uint64_t>(seconds);
+    if (seconds < 59.995) return fmt::format("{:.2f} s", seconds);
+    const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
     return fmt::format("{} min {:02} s", whole / 60, whole % 60);
 }
 
@@ -185,24 +198,27 @@ std::string rfc3339(std::int64_t unix_seconds) {
 }
 
 std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
+    constexpr std::size_t whole = 19;  // "2024-01-02T03:04:05"
     std::tm utc{};
-    const std::string copy(text);
-    const char* rest = strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
-    if (rest == nullptr) return std::nullopt;
-    if (*rest == '.') {
-        ++rest;
-        while (*rest >= '0' && *rest <= '9') ++rest;
+    const std::string head(text.substr(0, whole));
+    const char* const end = strptime(head.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
+    if (end != head.c_str() + whole) return std::nullopt;
+    const std::int64_t seconds = timegm(&utc);
+    // strptime takes blanks, single digits and the 31st of February; what it understood must read the same.
+    if (rfc3339(seconds) != head + "Z") return std::nullopt;
+    text.remove_prefix(whole);
+    if (text.starts_with('.')) {
+        const std::size_t digits = std::min(text.find_first_not_of("0123456789", 1), text.size());
+        if (digits == 1) return std::nullopt;
+        text.remove_prefix(digits);
     }
-    std::int64_t offset = 0;
-    if ((*rest == '+' || *rest == '-') && std::string_view(rest).size() == 6 && rest[3] == ':') {
-        const auto hours = parse_u64(std::string_view(rest + 1, 2));
-        const auto minutes = parse_u64(std::string_view(rest + 4, 2));
-        if (!hours || !minutes) return std::nullopt;
-        offset = static_cast<std::int64_t>(*hours * 3600 + *minutes * 60) * (*rest == '-' ? -1 : 1);
-    } else if (std::string_view(rest) != "Z" && std::string_view(rest) != "z") {
-        return std::nullopt;
-    }
-    return timegm(&utc) - offset;
+    if (text == "Z" || text == "z") return seconds;
+    if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':') return std::nullopt;
+    const auto hours = parse_u64(text.substr(1, 2));
+    const auto minutes = parse_u64(text.substr(4, 2));
+    if (!hours || !minutes || *hours > 23 || *minutes > 59) return std::nullopt;
+    const auto offset = static_cast<std::int64_t>(*hours * 3600 + *minutes * 60);
+    return text[0] == '-' ? seconds + offset : seconds - offset;
 }
 
 }  // namespace mkimg

@@ -1,4 +1,4 @@
-// A fixed pool of worker threads and a queue bounded in items.
+// A fixed pool of worker threads and their queue.
 #pragma once
 
 #include <condition_variable>

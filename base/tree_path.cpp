@@ -50,8 +50,16 @@ int walk_in_root(int root, const std::string& path, int flags, mode_t mode, bool
     std::vector<UniqueFd> stack;
     stack.push_back(open_at(root, ".", O_PATH | O_DIRECTORY));
     int links = 0;
-    const bool want_directory = !path.empty() && path.back() == '/';
-    while (!pending.empty() && (pending.back().empty() || pending.back() == ".")) pending.pop_back();
+    // A "/" or "/." at the end of the path, or of the last symlink's target, asks for a directory.
+    bool want_directory = false;
+    const auto trim_end = [&] {
+        while (!pending.empty() && (pending.back().empty() || pending.back() == ".")) {
+            pending.pop_back();
+            want_directory = true;
+        }
+    };
+    trim_end();
+    const bool exclusive = (flags & O_CREAT) != 0 && (flags & O_EXCL) != 0;
     while (!pending.empty()) {
         const std::string part = std::move(pending.front());
         pending.pop_front();
@@ -69,16 +77,27 @@ int walk_in_root(int root, const std::string& path, int flags, mode_t mode, bool
                 errno = ELOOP;
                 return -1;
             }
+            if (last && exclusive) {
+                errno = EEXIST;
+                return -1;
+            }
             const auto target = read_link(at, part);
             if (!target) return -1;
             if (target->starts_with('/')) stack.resize(1);
             auto parts = split(*target, '/');
             pending.insert(pending.begin(), std::make_move_iterator(parts.begin()),
                            std::make_move_iterator(parts.end()));
-            while (!pending.empty() && (pending.back().empty() || pending.back() == ".")) pending.pop_back();
+            trim_end();
             continue;
         }
-        if (last) return ::openat(at, part.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, mode);
+        if (last && want_directory && (flags & O_CREAT) != 0) {
+            errno = EISDIR;
+            return -1;
+        }
+        if (last) {
+            const int directory = want_directory ? O_DIRECTORY : 0;
+            return ::openat(at, part.c_str(), flags | directory | O_NOFOLLOW | O_CLOEXEC, mode);
+        }
         if (!exists) return -1;
         const int next = ::openat(at, part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (next < 0) return -1;
@@ -88,6 +107,10 @@ int walk_in_root(int root, const std::string& path, int flags, mode_t mode, bool
 }
 
 int open_resolved(int root, const std::string& path, int flags, mode_t mode, bool follow_any) {
+    if (path.find('\0') != std::string::npos) {
+        errno = ENOENT;  // no file has such a name; the kernel would see what comes before it
+        return -1;
+    }
     static std::atomic<bool> refused{false};
     if (!refused.load(std::memory_order_relaxed)) {
         const std::uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (follow_any ? 0 : RESOLVE_NO_SYMLINKS);
