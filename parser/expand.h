@@ -1,6 +1,7 @@
 // Word expansion of the Dockerfile language: $v ${v} and all modifiers, quotes, escapes.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <set>
@@ -30,5 +31,13 @@ std::vector<std::string> expand_words(std::string_view text, const Lookup& looku
 
 // A heredoc's body: variables are replaced, quotes stand, `\$` is a plain dollar.
 std::string expand_heredoc(std::string_view text, const Lookup& lookup, const ExpandOptions& options = {});
+
+// What is wrong with a word whatever the values of its variables: an open quote, a bad substitution.
+struct WordFault {
+    std::size_t offset;  // where in the word
+    std::string message;
+    std::string hint;
+};
+std::optional<WordFault> word_fault(std::string_view word, char escape);
 
 }  // namespace mkimg::parser

@@ -14,8 +14,24 @@
 namespace mkimg::parser {
 
 enum class Keyword {
-    from, run, cmd, label, maintainer, expose, env, add, copy, entrypoint, volume, user, workdir,
-    arg, onbuild, stopsignal, healthcheck, shell,
+    from,
+    run,
+    cmd,
+    label,
+    maintainer,
+    expose,
+    env,
+    add,
+    copy,
+    entrypoint,
+    volume,
+    user,
+    workdir,
+    arg,
+    onbuild,
+    stopsignal,
+    healthcheck,
+    shell,
 };
 std::string_view name_of(Keyword keyword) noexcept;  // "RUN"
 
@@ -37,7 +53,7 @@ struct Heredoc {
     std::string content;  // lines with their ends; tabs already stripped for <<-
     bool expand = true;   // false where the delimiter was quoted
     bool strip_tabs = false;
-    SourceRange where;    // of the `<<NAME`
+    SourceRange where;  // of the `<<NAME`
 };
 
 struct Instruction {
@@ -52,16 +68,16 @@ struct Instruction {
     std::vector<SourceRange> argument_ranges;  // one per argument where known
     std::vector<Pair> pairs;                   // ENV, LABEL, ARG
     std::vector<Heredoc> heredocs;
-    SourceRange where;      // of the keyword; end_line is the last line incl. heredocs
-    std::string original;   // the whole source text of the instruction, as written
+    SourceRange where;     // of the keyword; end_line is the last line incl. heredocs
+    std::string original;  // the whole source text of the instruction, as written
 
     const Flag* flag(std::string_view name) const;  // the first of that name, or null
 };
 
 struct Stage {
-    std::string name;          // lower-cased; empty where none was given
-    std::string base;          // as written, not expanded
-    std::string platform;      // value of --platform as written; may be empty
+    std::string name;      // lower-cased; empty where none was given
+    std::string base;      // as written, not expanded
+    std::string platform;  // value of --platform as written; may be empty
     Instruction from;
     std::vector<Instruction> instructions;
     std::uint32_t first_line = 0;
@@ -75,7 +91,7 @@ struct Directives {
 };
 
 struct Warning {
-    std::string rule;     // "NoEmptyContinuation"
+    std::string rule;  // "NoEmptyContinuation"
     std::string message;
     SourceRange where;
 };

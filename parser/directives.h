@@ -1,0 +1,15 @@
+// The parser directives at the top of a recipe.
+#pragma once
+
+#include <cstdint>
+
+#include "parser/faults.h"
+#include "parser/instruction.h"
+#include "parser/source.h"
+
+namespace mkimg::parser {
+
+// Fills `directives`; returns the first line that is none of theirs.
+std::uint32_t read_directives(const Source& source, Faults& faults, Directives& directives);
+
+}  // namespace mkimg::parser
