@@ -1,5 +1,7 @@
 #include "cli/session.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "sandbox/user_namespace.h"
@@ -28,6 +30,15 @@ oci::Store::Image require_image(oci::Store& store, std::string_view name_or_id) 
     throw Error(ErrorCode::not_found,
                 "the store has no image " + std::string(name_or_id) + (near ? "; did you mean " + *near + "?" : ""),
                 "mkimg images lists what there is");
+}
+
+std::string name_used(const std::string& text, const oci::Store::Image& image) {
+    try {
+        std::string name = oci::Reference::parse(text).familiar();
+        return std::find(image.names.begin(), image.names.end(), name) != image.names.end() ? name : std::string();
+    } catch (const Error&) {
+        return {};  // "sha256:…" is no name
+    }
 }
 
 std::string short_id(const oci::Digest& id) {

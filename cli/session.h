@@ -30,6 +30,9 @@ class Session {
 // The image a user named. Throws Error(not_found) that offers the nearest name the store has.
 oci::Store::Image require_image(oci::Store& store, std::string_view name_or_id);
 
+// The familiar name by which `text` means `image`; empty where it was told by its ID.
+std::string name_used(const std::string& text, const oci::Store::Image& image);
+
 // "3f5a1b2c4d6e": as much of an ID as people read.
 std::string short_id(const oci::Digest& id);
 
