@@ -16,10 +16,10 @@ struct Entry {
     std::uint32_t mode = 0;  // permission bits with setuid, setgid, sticky
     std::uint64_t uid = 0;
     std::uint64_t gid = 0;
-    std::uint64_t size = 0;      // of a file's content; 0 for everything else
-    std::int64_t mtime = 0;      // unix seconds; may be negative
-    std::string link;            // target of a symlink (verbatim) or hard link (an entry's path)
-    std::uint32_t major = 0;     // devices
+    std::uint64_t size = 0;   // of a file's content; 0 for everything else
+    std::int64_t mtime = 0;   // unix seconds; may be negative
+    std::string link;         // target of a symlink (verbatim) or hard link (an entry's path)
+    std::uint32_t major = 0;  // devices
     std::uint32_t minor = 0;
     std::vector<std::pair<std::string, std::string>> xattrs;  // sorted by name
 };

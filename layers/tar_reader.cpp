@@ -108,9 +108,10 @@ struct TarReader::State {
     std::uint32_t id(la_int64_t value, std::string_view what) const;
 
     [[noreturn]] void fail(const std::string& why) const {
-        const std::string at = entries == 0 ? std::string("at the start")
-                                            : "entry " + std::to_string(entries) + " (" + printable(name) + ")";
-        throw Error(ErrorCode::corrupt, "broken tar archive: " + at + ": " + printable(why));
+        const std::string place = entries == 0 ? std::string("at the start")
+                                               : (in_header ? "after entry " : "entry ") + std::to_string(entries) +
+                                                     " (" + printable(name) + ")";
+        throw Error(ErrorCode::corrupt, "broken tar archive: " + place + ": " + printable(why));
     }
 
     Source& source;
@@ -119,7 +120,8 @@ struct TarReader::State {
     archive_entry* entry = nullptr;
     std::vector<std::byte> buffer = std::vector<std::byte>(buffer_size);
     std::exception_ptr failure;
-    std::string name;  // of the current entry, as it stands in the archive
+    std::string name;       // of the current entry, as it stands in the archive
+    bool in_header = true;  // between two entries
     std::uint64_t entries = 0;
     std::uint64_t bytes = 0;
 };
@@ -219,17 +221,16 @@ TarReader::~TarReader() = default;
 std::optional<Entry> TarReader::next() {
     State& state = *state_;
     const Utf8Locale locale;
+    state.in_header = true;
     const int result = ::archive_read_next_header(state.reader, &state.entry);
+    state.check(result);
     if (result == ARCHIVE_EOF) {
-        state.check(result);
         state.entry = nullptr;
         return std::nullopt;
     }
-    if (result >= ARCHIVE_WARN) {
-        ++state.entries;
-        state.name = text_of(::archive_entry_pathname(state.entry));
-    }
-    state.check(result);
+    state.in_header = false;
+    ++state.entries;
+    state.name = text_of(::archive_entry_pathname(state.entry));
     return state.translate();
 }
 
