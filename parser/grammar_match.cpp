@@ -1,8 +1,11 @@
 #include "parser/grammar_match.h"
 
 #include "parser/grammar/assignments.h"
+#include "parser/grammar/command.h"
 #include "parser/grammar/from.h"
 #include "parser/grammar/healthcheck.h"
+#include "parser/grammar/onbuild.h"
+#include "parser/grammar/text.h"
 #include "parser/grammar/words.h"
 
 namespace mkimg::parser {
@@ -31,6 +34,12 @@ struct Action<grammar::stage_name> : Keep {};
 template <char Escape>
 struct Action<grammar::assignment<Escape>> : Keep {};
 template <>
+struct Action<grammar::shell_line> : Keep {};
+template <>
+struct Action<grammar::whole_text> : Keep {};
+template <>
+struct Action<grammar::trigger> : Keep {};
+template <>
 struct Action<grammar::legacy_name> : Keep {};
 template <>
 struct Action<grammar::legacy_value> : Keep {};
@@ -39,7 +48,6 @@ struct Action<grammar::check_type> : Keep {};
 template <>
 struct Action<grammar::check_command> : Keep {};
 
-// Empty where the grammar does not match.
 template <typename Grammar>
 std::vector<Span> match(Span arguments) {
     Texts texts;
@@ -48,6 +56,12 @@ std::vector<Span> match(Span arguments) {
     if (!grammar::pegtl::parse<Grammar, Action>(input, texts)) return spans;
     for (const std::string_view text : texts) spans.push_back(arguments.sub(text));
     return spans;
+}
+
+template <typename Grammar>
+std::optional<Span> match_one(Span arguments) {
+    const auto spans = match<Grammar>(arguments);
+    return spans.empty() ? std::nullopt : std::optional(spans.front());
 }
 
 }  // namespace
@@ -62,6 +76,16 @@ std::optional<FromParts> match_from(Span arguments) {
 bool is_stage_name(std::string_view name) {
     grammar::Input input = grammar::input_of(name);
     return grammar::pegtl::parse<grammar::valid_stage_name>(input);
+}
+
+std::optional<Span> match_shell_line(Span arguments) {
+    return match_one<grammar::shell_form>(arguments);
+}
+std::optional<Span> match_text(Span arguments) {
+    return match_one<grammar::text>(arguments);
+}
+std::optional<Span> match_trigger(Span arguments) {
+    return match_one<grammar::onbuild>(arguments);
 }
 
 std::vector<Span> match_words(Span arguments) {

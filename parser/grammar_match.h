@@ -1,4 +1,5 @@
 // The arguments of an instruction by its grammar: each function is one grammar of parser/grammar/.
+// Empty or nothing where it does not match.
 #pragma once
 
 #include <optional>
@@ -17,6 +18,9 @@ struct FromParts {
 std::optional<FromParts> match_from(Span arguments);
 bool is_stage_name(std::string_view name);
 
+std::optional<Span> match_shell_line(Span arguments);
+std::optional<Span> match_text(Span arguments);
+std::optional<Span> match_trigger(Span arguments);
 std::vector<Span> match_words(Span arguments);
 std::vector<Span> match_assignments(Span arguments, char escape);
 

@@ -48,8 +48,10 @@ std::optional<Rule> parse_line(std::string_view line, std::uint32_t number) {
     if (written.empty()) return std::nullopt;
     const bool brings_back = written.starts_with('!');
     const std::string_view body = brings_back ? trim(written.substr(1)) : written;
-    if (body.empty()) throw Error(ErrorCode::recipe, "a ! without a pattern", "write !PATTERN, or remove the line");
-    std::string pattern = clean(body);
+    std::string pattern = body.empty() ? "" : clean(body);
+    if (brings_back && (pattern.empty() || pattern == "/")) {
+        throw Error(ErrorCode::recipe, "a ! without a pattern", "write !PATTERN, or remove the line");
+    }
     if (pattern.size() > 1 && pattern.starts_with('/')) pattern.erase(0, 1);
     return Rule{{std::string(written), number}, brings_back, Glob(pattern, Glob::Syntax::ignore)};
 }

@@ -121,7 +121,7 @@ void InstructionReader::read_command(const Header& header, Instruction& instruct
     if (take_exec_form(header.arguments, instruction)) return;
     // Without a command the shell is run with an empty one.
     instruction.form = Form::shell;
-    take_argument(header.arguments, instruction);
+    take_argument(match_shell_line(header.arguments).value_or(header.arguments), instruction);
 }
 
 void InstructionReader::read_shell(const Header& header, Instruction& instruction) {
@@ -169,12 +169,13 @@ void InstructionReader::read_words(const Header& header, Instruction& instructio
 }
 
 void InstructionReader::read_text(const Header& header, Instruction& instruction) {
-    if (header.arguments.text.empty()) {
+    const auto text = match_text(header.arguments);
+    if (!text) {
         report(header.keyword, name(instruction) + " requires exactly one argument");
         return;
     }
-    take_argument(header.arguments, instruction);
-    if (instruction.keyword != Keyword::maintainer) check_word(header.arguments);
+    take_argument(*text, instruction);
+    if (instruction.keyword != Keyword::maintainer) check_word(*text);
 }
 
 void InstructionReader::take_pair(Span word, Instruction& instruction) {
@@ -241,9 +242,11 @@ void InstructionReader::read_healthcheck(const Header& header, Instruction& inst
     if (type == "NONE") {
         require(parts->command.text.empty(), parts->command, "HEALTHCHECK NONE takes no arguments", hint);
     } else if (type == "CMD") {
-        if (!take_exec_form(parts->command, instruction) && !parts->command.text.empty()) {
-            instruction.form = Form::shell;
-            take_argument(parts->command, instruction);
+        if (!take_exec_form(parts->command, instruction)) {
+            if (const auto line = match_shell_line(parts->command)) {
+                instruction.form = Form::shell;
+                take_argument(*line, instruction);
+            }
         }
         require(instruction.arguments.size() > 1, parts->type, "missing command after HEALTHCHECK CMD", hint);
     } else {
@@ -252,12 +255,13 @@ void InstructionReader::read_healthcheck(const Header& header, Instruction& inst
 }
 
 void InstructionReader::read_onbuild(const Header& header, Instruction& instruction) {
-    if (header.arguments.text.empty()) {
+    const auto text = match_trigger(header.arguments);
+    if (!text) {
         report(header.keyword, "ONBUILD requires at least one argument", "write ONBUILD INSTRUCTION arguments");
         return;
     }
-    check_trigger(header.arguments);
-    take_argument(header.arguments, instruction);
+    check_trigger(*text);
+    take_argument(*text, instruction);
     // The trigger must stand alone in the image's config, so its heredocs go along.
     std::string& trigger = instruction.arguments.back();
     for (const Heredoc& heredoc : line_.heredocs) trigger += "\n" + heredoc.content + heredoc.name;
