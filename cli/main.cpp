@@ -62,6 +62,9 @@ std::string command_name(const std::vector<std::string>& arguments) {
             ++i;
         } else if (!argument.starts_with('-')) {
             return argument;
+        } else if (argument != "--debug" && !argument.starts_with("--root=") &&
+                   !argument.starts_with("--log-format=")) {
+            break;  // --help, --version, or a flag that is to be named as unknown
         }
     }
     return {};
@@ -87,7 +90,7 @@ void add_flag_names(const CLI::App& app, std::vector<std::string>& names) {
 Error usage_error(const CLI::App& app, const CLI::App* command, const CLI::ParseError& error) {
     const std::string who = command != nullptr ? "mkimg help " + command->get_name() : "mkimg help";
     const std::string hint = who + " shows the options";
-    const auto left_over = command != nullptr ? command->remaining() : app.remaining();
+    const auto left_over = app.remaining(true);
     for (const auto& argument : left_over) {
         if (argument.size() < 2 || argument[0] != '-' || argument == "--") continue;
         const std::string flag = argument.substr(0, argument.find('='));
@@ -100,7 +103,12 @@ Error usage_error(const CLI::App& app, const CLI::App* command, const CLI::Parse
     if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !left_over.empty()) {
         return Error(ErrorCode::usage, "unexpected argument " + left_over.front(), hint);
     }
-    return Error(ErrorCode::usage, error.what(), hint);
+    // "--format: 1 required TEXT missing"
+    const std::string message = error.what();
+    if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr && message.ends_with(" missing")) {
+        return Error(ErrorCode::usage, message.substr(0, message.find(':')) + " needs a value", hint);
+    }
+    return Error(ErrorCode::usage, message, hint);
 }
 
 void run(std::vector<std::string> arguments, Globals& globals) {
