@@ -49,7 +49,8 @@ std::string kernel_log(int context) {
                 "the kernel lacks this file system: as root, run `modprobe` with its name (`modprobe overlay`)");
         case EINVAL:
             throw Error(ErrorCode::host, std::move(message),
-                        "layers by descriptor need Linux 6.5; the store must lie on a file system that can be an upper "
+                        "layers by descriptor need Linux 6.5; a work directory is good for one mount; the store must "
+                        "lie on a file system that can be an upper "
                         "layer (ext4, xfs, btrfs, tmpfs; not NFS, not another overlay)");
         case ENOSPC:
         case ENOMEM:

@@ -66,6 +66,15 @@ MountRequest bind_tree(const BindMount& bind, MountPoints& points) {
     return mount;
 }
 
+std::string working_directory(const std::string& path) {
+    std::string clean = clean_path(path);
+    // Processes and their descriptors are no place to work in (CVE-2024-21626).
+    if (clean.starts_with("/proc/")) {
+        throw Error(ErrorCode::recipe, clean + " can't be a working directory", "use a directory of the image");
+    }
+    return clean;
+}
+
 bool sets(const std::vector<std::string>& env, std::string_view assignment) {
     return std::any_of(env.begin(), env.end(), [&](const std::string& entry) { return entry.starts_with(assignment); });
 }
@@ -82,19 +91,25 @@ Prepared prepare(const Command& command) {
     Request& request = prepared.request;
     MountPoints& points = prepared.mount_points;
 
+    // What can be refused is looked at before anything is made in upper.
+    request.working_dir = working_directory(command.working_dir);
+    const UserIds user = resolve_user(root.get(), command.user);
     require_directories(root.get(), points);
     for (const char* path : {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}) points.ensure(path, false);
     for (const BindMount& bind : command.mounts) request.mounts.push_back(bind_tree(bind, points));
     points.seal();
 
-    const UserIds user = resolve_user(root.get(), command.user);
     request.uid = user.uid;
     request.gid = user.gid;
     request.groups = user.groups;
+    // Without its primary group in the list too, a setgid program could shed it and pass by files that
+    // deny that group (CVE-2022-36109).
+    if (std::find(user.groups.begin(), user.groups.end(), user.gid) == user.groups.end()) {
+        request.groups.insert(request.groups.begin(), user.gid);
+    }
     request.argv = command.argv;
     request.env = command.env;
     if (!sets(command.env, "HOME=")) request.env.push_back("HOME=" + user.home);
-    request.working_dir = clean_path(command.working_dir);
     request.private_network = command.network == Network::none;
     request.hostname = command.hostname;
     request.hosts = hosts_file(command);
