@@ -4,7 +4,8 @@
 .case/first.Dockerfile   built before, as the image `first`
 .case/oracle.Dockerfile  the same result written with older features, for oracles that lack the newer ones
 .case/options.json       {"arguments": [...], "fails": true,
-                          "without": {oracle: reason}, "except": {oracle: {path or setting: reason}}}"""
+                          "without": {oracle: reason}, "except": {oracle: {path or setting: reason}},
+                          "unsupported": what mkimg's refusal must name, where it does not do this yet}"""
 
 import dataclasses
 import json
@@ -14,7 +15,7 @@ import shutil
 import subprocess
 
 RECIPES = pathlib.Path(__file__).resolve().parent / "recipes"
-KNOWN = {"arguments", "fails", "without", "except"}
+KNOWN = {"arguments", "fails", "without", "except", "unsupported"}
 
 
 @dataclasses.dataclass
@@ -25,6 +26,7 @@ class Case:
     fails: bool
     without: dict
     exceptions: dict
+    unsupported: str
 
     def control(self, name):
         """A file of .case/, or nothing."""
@@ -54,7 +56,7 @@ def load(folder):
         raise ValueError(f"{path}: unknown {sorted(unknown)}")
     return Case(
         folder.name, folder, options.get("arguments", []), options.get("fails", False), options.get("without", {}),
-        options.get("except", {}))
+        options.get("except", {}), options.get("unsupported", ""))
 
 
 def all_cases():
