@@ -57,10 +57,13 @@ class Planner {
 
     std::string where() const { return plan_.tree.context != nullptr ? "the context" : "the image"; }
 
-    [[noreturn]] void missing(const std::string& source, const std::string& path) const {
+    // `end` is where the search for it ended: elsewhere than at `path` where a symlink leads there.
+    [[noreturn]] void missing(const std::string& source, const std::string& path, const std::string& end) const {
         const BuildContext* context = plan_.tree.context;
+        const bool led_away = end != path && !path.starts_with(end + "/");
         fail(ErrorCode::not_found,
-             printable(source) + ": " + (context != nullptr ? context->why_missing(path) : "not in the image"),
+             printable(source) + ": " + (led_away ? "a symbolic link leads to " + printable(end) + ", which is " : "") +
+                 (context != nullptr ? context->why_missing(end) : "not in the image"),
              context != nullptr ? "sources are paths relative to the build context" : "");
     }
 
@@ -81,8 +84,9 @@ class Planner {
     }
 
     void add_item(const std::string& source, const std::string& path, const std::string& pivot) {
-        auto found = find_source(plan_.tree, path);
-        if (!found) missing(source, path);
+        std::string end;
+        auto found = find_source(plan_.tree, path, &end);
+        if (!found) missing(source, path, end);
         matched_ = true;
         const mode_t mode = found->stat.st_mode;
         if (S_ISSOCK(mode)) fail(ErrorCode::recipe, printable(source) + " is a socket");
@@ -105,7 +109,7 @@ class Planner {
              slash = item.name.find('/', slash + 1)) {
             const std::string name = item.name.substr(0, slash);
             const auto directory = find_source(plan_.tree, pivot + "/" + name);
-            if (!directory) missing(name, name);
+            if (!directory) missing(name, name, name);
             const struct stat& stat = directory->stat;
             item.parents.push_back({name, stat.st_mode, stat.st_uid, stat.st_gid});
         }

@@ -45,6 +45,17 @@ bool cannot_share(int err) {
     return err == EXDEV || err == EINVAL || err == ENOSYS || err == EOPNOTSUPP || err == EBADF || err == EPERM;
 }
 
+// 0 where the kernel can't, and at the source's end.
+std::uint64_t copy_in_kernel(int from, int to, std::uint64_t size, const PathText& path) {
+    for (;;) {
+        const ssize_t n = ::copy_file_range(from, nullptr, to, nullptr, size, 0);
+        if (n >= 0) return static_cast<std::uint64_t>(n);
+        if (errno == EINTR) continue;
+        if (!cannot_share(errno)) throw_errno("copy", path());
+        return 0;
+    }
+}
+
 // Returns the number of bytes copied, less than `size` at the source's end.
 std::uint64_t copy_through_memory(int from, int to, std::uint64_t size, const PathText& path) {
     thread_local std::vector<std::byte> buffer(1U << 20U);
@@ -134,22 +145,21 @@ void copy_bytes(int from, int to, std::uint64_t size, const PathText& path) {
         return;
     }
     bool share = true;
-    std::uint64_t done = 0;
-    while (done < size) {
+    for (std::uint64_t done = 0; done < size;) {
         const std::uint64_t step = std::min(write_back_step, size - done);
-        if (share) {
-            const ssize_t n = ::copy_file_range(from, nullptr, to, nullptr, step, 0);
-            if (n < 0 && errno == EINTR) continue;
-            if (n < 0 && !cannot_share(errno)) throw_errno("copy", path());
-            if (n > 0) {
-                done += static_cast<std::uint64_t>(n);
-                continue;
-            }
-            share = false;  // also where it copies nothing, as from some virtual file systems
+        std::uint64_t copied = share ? copy_in_kernel(from, to, step, path) : 0;
+        if (copied == 0) {
+            share = false;
+            copied = copy_through_memory(from, to, step, path);
         }
-        const std::uint64_t n = copy_through_memory(from, to, step, path);
-        if (n == 0) return;
-        done += n;
+        if (copied == 0) return;
+        // Starts the write-back of what was just written, so that the last sync is short. An overlay
+        // passes this advice on to the real file (sync_file_range it doesn't), and pages that are
+        // being written stay in memory, where the layer's hash finds them.
+        if (size >= write_back_step) {
+            ::posix_fadvise(to, static_cast<off_t>(done), static_cast<off_t>(copied), POSIX_FADV_DONTNEED);
+        }
+        done += copied;
     }
 }
 

@@ -102,7 +102,11 @@ bool is_visible(const SourceTree& tree, const std::string& path, bool is_directo
     return rules.empty() || !rules.ignored(path) || (is_directory && rules.may_contain_included(path));
 }
 
-std::optional<FoundSource> find_source(const SourceTree& tree, const std::string& path) {
+std::optional<FoundSource> find_source(const SourceTree& tree, const std::string& path, std::string* missing) {
+    const auto none = [&](const std::string& at) {
+        if (missing != nullptr) *missing = at;
+        return std::nullopt;
+    };
     struct Step {
         UniqueFd fd;
         std::string path;
@@ -127,14 +131,12 @@ std::optional<FoundSource> find_source(const SourceTree& tree, const std::string
         }
         const std::string at = child_of(walked.back().path, part);
         UniqueFd fd(::openat(walked.back().fd.get(), part.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-        if (!fd && is_absent(errno)) return std::nullopt;
+        if (!fd && is_absent(errno)) return none(at);
         if (!fd) throw_errno("look up", at);
         const struct stat stat = stat_fd(fd.get());
-        if (!is_visible(tree, at, S_ISDIR(stat.st_mode))) return std::nullopt;
+        if (!is_visible(tree, at, S_ISDIR(stat.st_mode))) return none(at);
         if (S_ISLNK(stat.st_mode)) {
-            if (++links > max_symlinks) {
-                throw Error(ErrorCode::recipe, printable(path) + ": too many levels of symbolic links");
-            }
+            if (++links > max_symlinks) return none(at);
             const std::string target = read_link(fd.get(), at);
             if (target.starts_with('/')) walked.resize(1);
             prepend(pending, target);

@@ -19,9 +19,9 @@ struct FoundSource {
     UniqueFd fd;  // O_PATH
 };
 
-// Follows symlinks, the last component's too. Nothing where nothing is seen at `path`; Error(recipe)
-// for a loop of symlinks.
-std::optional<FoundSource> find_source(const SourceTree& tree, const std::string& path);
+// Follows symlinks, the last component's too. Nothing where nothing is seen at `path`, or only a loop
+// of symlinks; `missing` then gets the path at which the search ended, for a message.
+std::optional<FoundSource> find_source(const SourceTree& tree, const std::string& path, std::string* missing = nullptr);
 
 // Whether the context's ignore rules show `path` (clean, without symlinks).
 bool is_visible(const SourceTree& tree, const std::string& path, bool is_directory);
