@@ -78,12 +78,13 @@ int set_up_and_run(int socket, bool private_network) {
     set_standard_streams(request, systems);
     enter_working_directory(request.working_dir);  // after the mounts: it may lie in one
 
-    request.root.reset();  // from here on no descriptor leads to a file system
+    request.root.reset();  // from here on none leads to a file system but the stub's
     request.mounts.clear();
+    const UniqueFd stub = std::move(systems.stub);
     systems = {};
     set_limits();
     restrict_privileges();  // last: everything above needs them
-    return run_init(socket, request);
+    return run_init(socket, stub.get(), request);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/mount.h"
 #include "base/tree_path.h"
+#include "exec_stub.h"
 
 namespace mkimg::sandbox {
 namespace {
@@ -92,6 +93,13 @@ UniqueFd make_tmpfs(const char* mode, const std::string& size, unsigned attribut
 void write_file(int directory, const char* name, const std::string& content) {
     const UniqueFd file = open_at(directory, name, O_WRONLY | O_CREAT | O_EXCL, 0644);
     write_full(file.get(), content);
+}
+
+// A file of this container's own, which it may well overwrite.
+UniqueFd make_stub(int scratch) {
+    const char* name = "exec";
+    write_full(open_at(scratch, name, O_WRONLY | O_CREAT | O_EXCL, 0755).get(), std::as_bytes(std::span(exec_stub)));
+    return open_at(scratch, name, O_PATH);
 }
 
 void make_node(int directory, const std::string& name) {
@@ -215,6 +223,7 @@ FileSystems make_file_systems() {
     systems.mqueue = MountContext("mqueue").mount(restricted);
     systems.scratch = make_tmpfs("0755", "64m", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     for (const char* name : {"dev", "etc", "empty"}) make_directory(systems.scratch.get(), name, 0755);
+    systems.stub = make_stub(systems.scratch.get());
     return systems;
 }
 

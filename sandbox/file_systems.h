@@ -19,6 +19,7 @@ struct FileSystems {
     UniqueFd mqueue;
     UniqueFd scratch;  // a tmpfs with dev/, etc/ and empty/
     UniqueFd dev;      // scratch's dev/, once it is mounted
+    UniqueFd stub;     // the program of exec_stub, in scratch
 };
 
 // Cuts the mount namespace off from the host's and makes the file systems. Call inside the new

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/fd.h"
 #include "sandbox/command.h"
 
 namespace mkimg::sandbox {
@@ -23,21 +24,31 @@ std::optional<int> reap(pid_t command) {
     }
 }
 
+void finish(int socket, int report, int status) {
+    if (const auto failure = read_failure(report)) {
+        write_full(STDERR_FILENO, failure->line);
+        status = W_EXITCODE(failure->status, 0);
+    }
+    send_status(socket, status);
+}
+
 }  // namespace
 
-int run_init(int socket, const Request& request) {
+int run_init(int socket, int stub, const Request& request) {
     // Blocked, a signal waits for sigwaitinfo; unblocked, the kernel would drop it: it protects PID 1.
     sigset_t all;
     sigset_t none;
     ::sigfillset(&all);
     ::sigemptyset(&none);
     if (::sigprocmask(SIG_SETMASK, &all, nullptr) != 0) throw_errno("block signals");
+    Pipe report = make_pipe();
     const pid_t command = ::fork();
     if (command < 0) throw_errno("start a process in the container");
     if (command == 0) {
         ::sigprocmask(SIG_SETMASK, &none, nullptr);
-        run_command(socket, request);
+        run_command(socket, stub, report.write.get(), request);
     }
+    report.write.reset();
     for (;;) {
         siginfo_t info{};
         if (::sigwaitinfo(&all, &info) < 0) {
@@ -46,7 +57,7 @@ int run_init(int socket, const Request& request) {
         }
         if (info.si_signo == SIGCHLD) {
             if (const auto status = reap(command)) {
-                send_status(socket, *status);
+                finish(socket, report.read.get(), *status);
                 return 0;
             }
         } else if (info.si_pid == 0) {  // from outside the container; what is inside knows its own processes

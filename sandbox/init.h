@@ -5,8 +5,8 @@
 
 namespace mkimg::sandbox {
 
-// Returns when the command has ended and its status has been sent. When the caller then exits, the
-// kernel kills whatever else runs in the pid namespace.
-int run_init(int socket, const Request& request);
+// `stub` is the program of exec_stub. Returns when the command has ended and its status has been sent. When the caller
+// then exits, the kernel kills whatever else runs in the pid namespace.
+int run_init(int socket, int stub, const Request& request);
 
 }  // namespace mkimg::sandbox

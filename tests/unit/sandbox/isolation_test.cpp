@@ -129,6 +129,17 @@ TEST_F(IsolationTest, InitGivesNothingAway) {
     EXPECT_NE(run_shell("echo x >/proc/1/mem").exit.status, 0);
 }
 
+TEST_F(IsolationTest, MkimgItselfIsNotToBeHadByExec) {  // CVE-2019-5736
+    layers.push_back(make_layer("layer"));
+    write_file(layers[0].get(), "script", "#!/proc/self/exe\n");
+    ASSERT_EQ(::fchmodat(layers[0].get(), "script", 0755, 0), 0);
+    // What they find there is the stub, which executes its second argument.
+    EXPECT_EQ(run(command({"/proc/self/exe", "/bin/sh", "sh", "-c", "echo stub"})).out, "stub\n");
+    const Result script = run(command({"/script"}));  // argv: /proc/self/exe /script
+    EXPECT_EQ(script.exit.status, 127);
+    EXPECT_EQ(script.err, "");
+}
+
 TEST_F(IsolationTest, MaskedAndReadOnlyPaths) {
     // Where the kernel has such a file it reads as /dev/null does, and such a directory is empty.
     EXPECT_EQ(run_shell("for f in kcore keys timer_list interrupts sched_debug latency_stats timer_stats; do\n"
