@@ -15,9 +15,7 @@ bool names_an_archive(std::string_view reference) {
 oci::Digest find_id(const std::string& reference, oci::Store& store, layers::LayerStore& layers) {
     if (names_an_archive(reference)) return import_image(store, layers, reference).id;
     if (const auto image = store.find_image(reference)) return image->id;
-    std::vector<std::string> names;
-    for (const auto& image : store.images()) names.insert(names.end(), image.names.begin(), image.names.end());
-    const auto near = nearest(reference, names);
+    const auto near = store.nearest_name(reference);
     throw Error(ErrorCode::unsupported,
                 "image " + reference + " is not in the store, and pulling from a registry is not supported yet",
                 (near ? "did you mean " + *near + "? " : std::string()) +

@@ -85,7 +85,10 @@ void run(Globals& globals, const RunOptions& options) {
 
 void add_run(CLI::App& command, Globals& globals) {
     auto options = std::make_shared<RunOptions>();
-    command.prefix_command();
+    // Whatever stands behind the image is the command's, flags too.
+    command.positionals_at_end();
+    command.add_option("image", options->image, "The image, by name or ID")->required()->type_name("");
+    command.add_option("command", options->command, "The command, instead of the image's CMD")->type_name("");
     command.add_flag("--rm", options->remove, "Remove the container's files afterwards; they always are");
     command.add_flag("-i,--interactive", options->interactive, "Give the command mkimg's standard input");
     command.add_option("-e,--env", options->env, "Set a variable; NAME alone takes it from the environment")
@@ -101,13 +104,7 @@ void add_run(CLI::App& command, Globals& globals) {
         ->type_name("PROGRAM");
     command.add_option("--network", options->network, "default and host are the host's, none has only lo")
         ->type_name("MODE");
-    command.callback([options, &command, &globals] {
-        std::vector<std::string> words = command.remaining();
-        if (words.empty()) throw Error(ErrorCode::usage, "an image is needed", "mkimg images lists them");
-        options->image = words[0];
-        options->command.assign(words.begin() + 1, words.end());
-        run(globals, *options);
-    });
+    command.callback([options, &globals] { run(globals, *options); });
 }
 
 }  // namespace mkimg::cli

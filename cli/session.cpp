@@ -18,15 +18,7 @@ Session::Session(const Globals& globals) : store(globals.root), layers(store, po
 
 oci::Store::Image require_image(oci::Store& store, std::string_view name_or_id) {
     if (auto image = store.find_image(name_or_id)) return std::move(*image);
-    std::vector<std::string> names;
-    for (const auto& image : store.images()) {
-        for (const auto& name : image.names) {
-            names.push_back(name);
-            // Who leaves out ":latest" is to be compared without it.
-            if (name.ends_with(":latest")) names.push_back(name.substr(0, name.rfind(':')));
-        }
-    }
-    const auto near = nearest(name_or_id, names);
+    const auto near = store.nearest_name(name_or_id);
     throw Error(ErrorCode::not_found,
                 "the store has no image " + std::string(name_or_id) + (near ? "; did you mean " + *near + "?" : ""),
                 "mkimg images lists what there is");

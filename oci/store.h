@@ -116,6 +116,8 @@ class Store {
     // ambiguous one is Error(conflict)).
     std::optional<Image> find_image(std::string_view name_or_id);
     std::vector<Image> images();  // newest first
+    // The name of an image that is written most like this one, for "did you mean".
+    std::optional<std::string> nearest_name(std::string_view name);
     // Removes the name; nothing of the image's content. False where there was none.
     bool untag(const Reference& name);
     void remove_image(const Digest& id);  // with all its names

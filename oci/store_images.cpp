@@ -70,6 +70,18 @@ void Store::add_image(const Digest& id) {
     db().transaction([&] { insert_image(*this, id); });
 }
 
+std::optional<std::string> Store::nearest_name(std::string_view name) {
+    std::vector<std::string> names;
+    for (const Image& image : images()) {
+        for (const std::string& known : image.names) {
+            names.push_back(known);
+            // Who leaves out ":latest" is to be compared without it.
+            if (known.ends_with(":latest")) names.push_back(known.substr(0, known.rfind(':')));
+        }
+    }
+    return nearest(name, names);
+}
+
 std::vector<Store::Image> Store::images() {
     std::vector<Image> out;
     db().execute(

@@ -140,7 +140,7 @@ class Cache(BuildTestCase):
     def test_every_part_of_a_run_changes_its_key(self):
         variants = ["RUN id > /x", "USER app\nRUN id > /tmp/x", "WORKDIR /tmp\nRUN id > /x", 'RUN ["id"]',
                     'SHELL ["/bin/sh", "-ec"]\nRUN id > /x', "RUN --network=none id > /x", "ENV A=1\nRUN id > /x",
-                    "ARG A=1\nRUN id > /x"]
+                    "ARG B=1\nRUN id > /x"]
         for variant in variants:
             result = self.build(f"FROM base\n{variant}\n")
             self.assertTrue(self.cached(result)[1], variant)

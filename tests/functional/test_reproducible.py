@@ -13,7 +13,7 @@ EPOCH = {"SOURCE_DATE_EPOCH": "1700000000"}
 RECIPE = """\
 FROM base AS tools
 RUN mkdir /opt && cd /opt && echo tool > tool && chmod 4755 tool && ln tool hard && ln -s tool soft && mkfifo pipe
-RUN chown 1000:2000 /opt/soft /opt/pipe; chown 4294967294:65535 /opt/hard
+RUN chown 1000:2000 /opt/soft /opt/pipe; chown 60000:65535 /opt/hard
 FROM base AS other
 RUN echo other > /other; rm /etc/group; rm -r /home; mkdir /home
 FROM base
@@ -83,7 +83,9 @@ class Rootless(Reproducible):
         context = self.tree("context")
         first = self.result(self.fresh("one"), context)
         rootless = RootlessMkimg(self.path())
-        rootless.ok("import", "-", "base", stdin=open(base_tar(), "rb").read(), env={"SOURCE_DATE_EPOCH": "1000000000"})
+        with open(base_tar(), "rb") as file:
+            base = file.read()
+        rootless.ok("import", "-", "base", stdin=base, env={"SOURCE_DATE_EPOCH": "1000000000"})
         self.assertEqual(self.result(rootless, context, base=False), first)
 
     def test_without_ranges_the_error_says_how_to_get_them(self):

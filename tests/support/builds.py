@@ -54,6 +54,11 @@ class BuildTestCase(TestCase):
         """What a command prints when it is run in the image."""
         return self.mkimg.ok("run", "--entrypoint", command[0], image, *command[1:], **keywords).stdout
 
+    @staticmethod
+    def read(path, mode="r"):
+        with open(path, mode) as file:
+            return file.read()
+
     def cached(self, result):
         """Step numbers that the cache answered, and those that ran."""
         hit = [int(n) for n in re.findall(r"^#(\d+) CACHED$", result.stderr, re.M)]
