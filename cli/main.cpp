@@ -27,6 +27,7 @@ struct CommandEntry {
 
 constexpr std::array commands{
     CommandEntry{"build", "Build an image from a recipe", add_build},
+    CommandEntry{"parse", "Print a recipe as JSON", add_parse},
     CommandEntry{"run", "Run a command in an image", add_run},
     CommandEntry{"images", "List the store's images", add_images},
     CommandEntry{"inspect", "Show an image's config, manifest and layers", add_inspect},
@@ -53,21 +54,39 @@ const CommandEntry* find_command(std::string_view name) {
                 "mkimg help lists the commands");
 }
 
-// The first argument that is neither an option of the program itself nor such an option's value.
-// Only the options of that command are built: start-up is paid by every build.
-std::string command_name(const std::vector<std::string>& arguments) {
+// Where the command stands: the first argument that is neither an option of the program itself nor such
+// an option's value. Past the end where there is none.
+std::size_t command_index(const std::vector<std::string>& arguments) {
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string& argument = arguments[i];
         if (argument == "--root" || argument == "--log-format") {
             ++i;
         } else if (!argument.starts_with('-')) {
-            return argument;
+            return i;
         } else if (argument != "--debug" && !argument.starts_with("--root=") &&
                    !argument.starts_with("--log-format=")) {
             break;  // --help, --version, or a flag that is to be named as unknown
         }
     }
-    return {};
+    return arguments.size();
+}
+
+// "help COMMAND" is "COMMAND --help".
+void rewrite_help(std::vector<std::string>& arguments, std::size_t help) {
+    arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(help));
+    if (arguments.size() > help + 1) {
+        throw Error(ErrorCode::usage, "mkimg help takes one command", "mkimg help lists the commands");
+    }
+    arguments.emplace_back("--help");
+}
+
+// A failure before the options are read must be told in the format asked for, too.
+bool wants_json(const std::vector<std::string>& arguments) {
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        if (arguments[i] == "--log-format=json") return true;
+        if (arguments[i] == "json" && i > 0 && arguments[i - 1] == "--log-format") return true;
+    }
+    return false;
 }
 
 std::string overview() {
@@ -112,13 +131,11 @@ Error usage_error(const CLI::App& app, const CLI::App* command, const CLI::Parse
 }
 
 void run(std::vector<std::string> arguments, Globals& globals) {
-    // "help COMMAND" is "COMMAND --help".
-    if (!arguments.empty() && arguments[0] == "help") {
-        arguments.erase(arguments.begin());
-        if (arguments.size() > 1)
-            throw Error(ErrorCode::usage, "mkimg help takes one command", "mkimg help lists the commands");
-        if (!arguments.empty() && find_command(arguments[0]) == nullptr) unknown_command(arguments[0]);
-        arguments.emplace_back("--help");
+    globals.json_log = wants_json(arguments);
+    std::size_t at = command_index(arguments);
+    if (at < arguments.size() && arguments[at] == "help") {
+        rewrite_help(arguments, at);
+        at = command_index(arguments);
     }
     CLI::App app("mkimg builds container images from Dockerfiles, without a daemon and without root.", "mkimg");
     std::string log_format = "text";
@@ -130,13 +147,13 @@ void run(std::vector<std::string> arguments, Globals& globals) {
     app.add_flag("--version", version, "Print the version");
     app.set_help_flag("-h,--help", "Print this help");
 
-    const std::string name = command_name(arguments);
+    // Only the chosen command's options are built: start-up is paid by every build.
     CLI::App* command = nullptr;
-    if (name.empty()) {
+    if (at == arguments.size()) {
         app.footer(overview());
     } else {
-        const CommandEntry* entry = find_command(name);
-        if (entry == nullptr) unknown_command(name);
+        const CommandEntry* entry = find_command(arguments[at]);
+        if (entry == nullptr) unknown_command(arguments[at]);
         command = app.add_subcommand(std::string(entry->name), std::string(entry->summary));
         command->fallthrough();
         entry->add(*command, globals);
@@ -150,11 +167,6 @@ void run(std::vector<std::string> arguments, Globals& globals) {
         if (globals.root.empty()) globals.root = oci::Store::default_root();
         debug(globals, "the store is " + globals.root);
     });
-    // A failure before the options are read must be told in the format asked for, too.
-    for (std::size_t i = 0; i < arguments.size(); ++i) {
-        globals.json_log = globals.json_log || arguments[i] == "--log-format=json" ||
-                           (arguments[i] == "json" && i > 0 && arguments[i - 1] == "--log-format");
-    }
     try {
         std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
         app.parse(reversed);
