@@ -27,6 +27,7 @@ void add_images(CLI::App& command, Globals& globals);
 void add_import(CLI::App& command, Globals& globals);
 void add_inspect(CLI::App& command, Globals& globals);
 void add_load(CLI::App& command, Globals& globals);
+void add_parse(CLI::App& command, Globals& globals);
 void add_prune(CLI::App& command, Globals& globals);
 void add_rmi(CLI::App& command, Globals& globals);
 void add_run(CLI::App& command, Globals& globals);

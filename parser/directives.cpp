@@ -34,7 +34,7 @@ struct Action<grammar::directive_value> {
 
 }  // namespace
 
-std::uint32_t read_directives(const Source& source, Faults& faults, Directives& directives) {
+std::uint32_t read_directives(const SourceText& source, Faults& faults, Directives& directives) {
     std::uint32_t number = 1;
     if (source.line_count() > 0 && source.line(1).starts_with("#!")) ++number;
     std::set<std::string> seen;

@@ -5,11 +5,11 @@
 
 #include "parser/faults.h"
 #include "parser/instruction.h"
-#include "parser/source.h"
+#include "parser/source_text.h"
 
 namespace mkimg::parser {
 
 // Fills `directives`; returns the first line that is none of theirs.
-std::uint32_t read_directives(const Source& source, Faults& faults, Directives& directives);
+std::uint32_t read_directives(const SourceText& source, Faults& faults, Directives& directives);
 
 }  // namespace mkimg::parser

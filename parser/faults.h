@@ -5,13 +5,13 @@
 #include <vector>
 
 #include "base/error.h"
-#include "parser/source.h"
+#include "parser/source_text.h"
 
 namespace mkimg::parser {
 
 class Faults {
   public:
-    explicit Faults(const Source& source) : source_(source) {}
+    explicit Faults(const SourceText& source) : source_(source) {}
 
     // Past a hundred faults one more error says so and the rest is dropped.
     void add(SourceRange where, std::string message, std::string hint = {});
@@ -21,7 +21,7 @@ class Faults {
     std::vector<Error> take();
 
   private:
-    const Source& source_;
+    const SourceText& source_;
     std::vector<Error> errors_;
 };
 

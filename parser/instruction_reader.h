@@ -10,13 +10,13 @@
 #include "parser/header.h"
 #include "parser/instruction.h"
 #include "parser/logical_line.h"
-#include "parser/source.h"
+#include "parser/source_text.h"
 
 namespace mkimg::parser {
 
 class InstructionReader {
   public:
-    InstructionReader(Source& source, Faults& faults, char escape)
+    InstructionReader(SourceText& source, Faults& faults, char escape)
         : source_(source), faults_(faults), escape_(escape) {}
 
     // An instruction with faults is returned as far as it was understood; nothing for an unknown one.
@@ -50,7 +50,7 @@ class InstructionReader {
     SourceRange range(Span span) { return source_.range(line_.place(span.begin), line_.end_place(span.end())); }
     void report(Span where, std::string message, std::string hint = {});
 
-    Source& source_;
+    SourceText& source_;
     Faults& faults_;
     char escape_;
     LogicalLine line_;

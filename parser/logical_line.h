@@ -8,7 +8,7 @@
 
 #include "parser/faults.h"
 #include "parser/instruction.h"
-#include "parser/source.h"
+#include "parser/source_text.h"
 
 namespace mkimg::parser {
 
@@ -32,7 +32,7 @@ struct LogicalLine {
 // Walks over the instructions of a recipe, from the line after the directives.
 class LineReader {
   public:
-    LineReader(Source& source, Faults& faults, char escape, std::uint32_t first_line)
+    LineReader(SourceText& source, Faults& faults, char escape, std::uint32_t first_line)
         : source_(source), faults_(faults), escape_(escape), next_line_(first_line) {}
 
     std::optional<LogicalLine> next();
@@ -41,7 +41,7 @@ class LineReader {
     bool append(LogicalLine& line, std::uint32_t number, std::string_view text);
     void take_heredocs(LogicalLine& line);
 
-    Source& source_;
+    SourceText& source_;
     Faults& faults_;
     char escape_;
     std::uint32_t next_line_;

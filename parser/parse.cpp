@@ -15,7 +15,7 @@ constexpr std::size_t max_line = 65535;  // as Docker's
 constexpr std::size_t max_instructions = 20000;
 
 // What makes a text no recipe at all; nothing else is looked at then.
-bool check_text(std::string_view text, Source& source, Faults& faults) {
+bool check_text(std::string_view text, SourceText& source, Faults& faults) {
     if (text.size() > max_recipe) {
         faults.add(source.range_for_report({}, {}), "the recipe is larger than 4 MiB",
                    "keep data in files and COPY them");
@@ -51,7 +51,8 @@ Stage make_stage(Instruction from) {
 
 class RecipeBuilder {
   public:
-    RecipeBuilder(Source& source, Faults& faults, Recipe& recipe) : source_(source), faults_(faults), recipe_(recipe) {}
+    RecipeBuilder(SourceText& source, Faults& faults, Recipe& recipe)
+        : source_(source), faults_(faults), recipe_(recipe) {}
 
     void add(Instruction instruction) {
         any_ = true;
@@ -91,7 +92,7 @@ class RecipeBuilder {
     }
 
   private:
-    Source& source_;
+    SourceText& source_;
     Faults& faults_;
     Recipe& recipe_;
     std::vector<std::pair<Keyword, SourceRange>> early_;  // other than ARG, before the first FROM
@@ -99,7 +100,7 @@ class RecipeBuilder {
     bool from_misspelt_ = false;
 };
 
-void read_recipe(Source& source, Faults& faults, Recipe& recipe) {
+void read_recipe(SourceText& source, Faults& faults, Recipe& recipe) {
     const std::uint32_t first_line = read_directives(source, faults, recipe.directives);
     LineReader lines(source, faults, recipe.directives.escape, first_line);
     InstructionReader reader(source, faults, recipe.directives.escape);
@@ -134,7 +135,7 @@ const Flag* Instruction::flag(std::string_view name) const {
 
 ParseResult parse_recipe(std::string_view text, std::string_view file) {
     ParseResult result;
-    Source source(text, file);
+    SourceText source(text, file);
     Faults faults(source);
     if (check_text(text, source, faults)) read_recipe(source, faults, result.recipe);
     result.errors = faults.take();
@@ -142,7 +143,7 @@ ParseResult parse_recipe(std::string_view text, std::string_view file) {
 }
 
 Instruction parse_trigger(std::string_view line, std::string_view file) {
-    Source source(line, file);
+    SourceText source(line, file);
     Faults faults(source);
     std::optional<Instruction> instruction;
     if (check_text(line, source, faults)) {

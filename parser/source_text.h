@@ -15,10 +15,10 @@ struct Place {
     std::uint32_t column = 0;  // from 1, in bytes
 };
 
-class Source {
+class SourceText {
   public:
-    // A byte order mark is skipped. The text must outlive the Source.
-    Source(std::string_view text, std::string_view file);
+    // A byte order mark is skipped. The text must outlive the SourceText.
+    SourceText(std::string_view text, std::string_view file);
 
     std::uint32_t line_count() const noexcept { return static_cast<std::uint32_t>(lines_.size()); }
     // Without its line end.
