@@ -83,24 +83,26 @@ def _parents(name):
     return ["/".join(parts[: i + 1]) for i in range(len(parts))]
 
 
-def base_archive(path, scratch, name="base:latest", config=None):
-    """Writes the base image as an archive that docker, buildah and mkimg load; returns its layer's path."""
-    layer = os.path.join(scratch, "base-layer.tar")
-    root_filesystem(layer)
+def base_archive(path, scratch):
+    """Writes the base image as an archive that docker, buildah and mkimg load."""
+    archive_of(path, root_filesystem(os.path.join(scratch, "base-layer.tar")))
+
+
+def archive_of(path, layer, name="base:latest"):
+    """Writes an image of one layer, an uncompressed tar, as `docker save` does."""
     with open(layer, "rb") as file:
         diff = hashlib.file_digest(file, "sha256").hexdigest()
-    document = json.dumps({
+    config = json.dumps({
         "architecture": "amd64", "os": "linux", "created": "2020-01-02T03:04:05Z",
-        "config": {"Env": [PATH], "Cmd": ["/bin/sh"], **(config or {})},
+        "config": {"Env": [PATH], "Cmd": ["/bin/sh"]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff}"]},
         "history": [{"created": "2020-01-02T03:04:05Z", "created_by": "base"}],
     }).encode()
-    config_name = hashlib.sha256(document).hexdigest() + ".json"
+    config_name = hashlib.sha256(config).hexdigest() + ".json"
     manifest = json.dumps([{"Config": config_name, "RepoTags": [name], "Layers": [f"{diff}/layer.tar"]}]).encode()
     with tarfile.open(path, "w") as archive:
-        for member, data in ((config_name, document), ("manifest.json", manifest)):
+        for member, data in ((config_name, config), ("manifest.json", manifest)):
             info = tarfile.TarInfo(member)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
         archive.add(layer, f"{diff}/layer.tar")
-    return layer
