@@ -40,7 +40,13 @@ class CopyingSource final : public Source {
     std::vector<std::byte> held_;
 };
 
-// Any recorded form of the layer that is still there; plain ones first, then what is fast to inflate.
+Error damaged(const Layer& layer, const std::string& why) {
+    return {ErrorCode::corrupt, "layer " + layer.chain.str() + " of the store " + why,
+            "run mkimg fsck --repair, then build or pull again"};
+}
+
+}  // namespace
+
 std::optional<oci::Digest> any_blob(oci::Store& store, const oci::DiffId& diff) {
     std::vector<oci::Digest> found;
     store.db().execute(
@@ -56,22 +62,11 @@ std::optional<oci::Digest> any_blob(oci::Store& store, const oci::DiffId& diff) 
     return std::nullopt;
 }
 
-Error damaged(const Layer& layer, const std::string& why) {
-    return {ErrorCode::corrupt, "layer " + layer.chain.str() + " of the store " + why,
-            "run mkimg fsck --repair, then build or pull again"};
-}
-
-void tar_of_directory(oci::Store& store, const Layer& layer, Sink& sink) {
-    const auto open = [&](const oci::ChainId& chain) {
-        return open_at(store.layers_fd(), chain.hex() + "/diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    };
-    const UniqueFd directory = open(layer.chain);
-    const RootMetadata before = layer.parent ? RootMetadata::read(open(*layer.parent).get()) : RootMetadata();
-    const bool root_changed = !(RootMetadata::read(directory.get()) == before);
+void write_own_tar(const oci::Store& store, const Layer& layer, Sink& sink) {
+    const UniqueFd directory = open_diff(store, layer.chain);
+    const bool root_changed = !(RootMetadata::read(directory.get()) == parent_root(store, layer.parent));
     write_tree_tar(directory.get(), sink, {.overlay_marks = true, .root_entry = root_changed});
 }
-
-}  // namespace
 
 void LayerStore::write_tar(const Layer& layer, Sink& sink) {
     oci::Store& store = state_->store;
@@ -79,12 +74,7 @@ void LayerStore::write_tar(const Layer& layer, Sink& sink) {
     if (!row) throw Error(ErrorCode::not_found, "the store lacks layer " + layer.chain.str());
     ThreadedHash hash(state_->pool.size() > 1, &sink);
     if (row->own) {
-        try {
-            tar_of_directory(store, layer, hash);
-        } catch (const Error& e) {
-            if (e.code() == ErrorCode::not_found) throw damaged(layer, "has no directory");
-            throw;
-        }
+        write_own_tar(store, layer, hash);
     } else {
         const auto digest = any_blob(store, layer.diff);
         if (!digest) throw damaged(layer, "was made by another tool and its blob is gone");
@@ -139,8 +129,8 @@ Layer LayerStore::add(const std::optional<oci::ChainId>& parent, Source& source,
     oci::WorkDir dir = store.make_work_dir();
     if (::mkdirat(dir.fd(), "diff", 0755) != 0) throw_errno("make a layer directory in the store");
     const UniqueFd directory = open_at(dir.fd(), "diff", O_RDONLY | O_DIRECTORY);
-    const RootMetadata root = parent ? RootMetadata::read(open_lowers(parent).front().get()) : RootMetadata();
-    root.apply(directory.get());
+    if (parent) stack(*parent);  // complete, or it throws
+    parent_root(store, parent).apply(directory.get());
 
     // The tar of a foreign layer can't be made again from its directory, so a blob of it must stay:
     // the one that the source reads, where it is recorded; else a copy made on the way.

@@ -32,15 +32,42 @@ oci::ChainId chain_of(const std::string& text) {
     return *id;
 }
 
-UniqueFd open_diff(int layers, const oci::ChainId& chain) {
-    const int fd = ::openat(layers, (chain.hex() + "/diff").c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+// Overlay's marks have other names inside a user namespace, where those of the outside mean nothing:
+// a deleted directory would show again. So a store belongs to one of the two sides.
+void check_marks(oci::Store& store) {
+    const std::string ours = overlay_uses_user_xattrs() ? "user" : "trusted";
+    std::string theirs;
+    const auto read = [&] {
+        store.db().execute("SELECT value FROM meta WHERE key='overlay'", {},
+                           [&](const Row& row) { theirs = row.text(0); });
+    };
+    read();
+    if (theirs.empty()) {
+        store.db().execute("INSERT OR IGNORE INTO meta(key, value) VALUES('overlay', ?1)", {ours});
+        read();
+    }
+    if (theirs == ours) return;
+    throw Error(ErrorCode::host,
+                "the layers of the store " + store.path() + " were written " +
+                    (ours == "user" ? "by root of the host and can't be used in a user namespace"
+                                    : "in a user namespace and can't be used outside of one"),
+                "use it as the user that made it, or another store (--root DIR)");
+}
+
+}  // namespace
+
+UniqueFd open_diff(const oci::Store& store, const oci::ChainId& chain) {
+    const int fd =
+        ::openat(store.layers_fd(), (chain.hex() + "/diff").c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0) return UniqueFd(fd);
     if (errno != ENOENT && errno != ENOTDIR) throw_errno("open layer", chain.str());
     throw Error(ErrorCode::corrupt, "the directory of layer " + chain.str() + " is missing from the store",
                 "run mkimg fsck --repair, then build or pull again");
 }
 
-}  // namespace
+RootMetadata parent_root(const oci::Store& store, const std::optional<oci::ChainId>& parent) {
+    return parent ? RootMetadata::read(open_diff(store, *parent).get()) : RootMetadata();
+}
 
 std::optional<LayerRow> load_layer(Database& db, const oci::ChainId& chain) {
     std::optional<LayerRow> found;
@@ -59,7 +86,9 @@ std::optional<LayerRow> load_layer(Database& db, const oci::ChainId& chain) {
     return found;
 }
 
-LayerStore::LayerStore(oci::Store& store, ThreadPool& pool) : state_(std::make_unique<State>(store, pool)) {}
+LayerStore::LayerStore(oci::Store& store, ThreadPool& pool) : state_(std::make_unique<State>(store, pool)) {
+    check_marks(store);
+}
 LayerStore::~LayerStore() = default;
 
 LayerStore::State::~State() {
@@ -115,7 +144,7 @@ std::vector<UniqueFd> LayerStore::open_lowers(const std::optional<oci::ChainId>&
     }
     const auto layers = stack(*top);
     for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
-        lowers.push_back(open_diff(state_->store.layers_fd(), layer->chain));
+        lowers.push_back(open_diff(state_->store, layer->chain));
     }
     return lowers;
 }
@@ -178,7 +207,7 @@ std::optional<Layer> LayerStore::State::find_equal(int upper, const LayerRow& ro
         [&](const Row& found) { candidates.push_back(chain_of(found.text(0))); });
     for (const oci::ChainId& chain : candidates) {
         try {
-            if (same_but_for_times(upper, open_diff(store.layers_fd(), chain).get())) return find(chain);
+            if (same_but_for_times(upper, open_diff(store, chain).get())) return find(chain);
         } catch (const Error& e) {  // a damaged layer is no reason to fail: this one is made anew
             if (e.code() != ErrorCode::corrupt && e.code() != ErrorCode::not_found) throw;
         }

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "layers/layer_store.h"
+#include "layers/root_metadata.h"
 
 namespace mkimg::layers {
 
@@ -19,6 +20,15 @@ struct LayerRow {
     std::int64_t last_used = 0;
 };
 std::optional<LayerRow> load_layer(Database& db, const oci::ChainId& chain);
+
+// layers/<hex>/diff. Throws Error(corrupt) where it is missing.
+UniqueFd open_diff(const oci::Store& store, const oci::ChainId& chain);
+// The root directory as the layers below this one have it.
+RootMetadata parent_root(const oci::Store& store, const std::optional<oci::ChainId>& parent);
+// The tar of a layer whose row says `own`, unchecked.
+void write_own_tar(const oci::Store& store, const Layer& layer, Sink& sink);
+// A recorded form of the layer that is still there, the fastest to read first.
+std::optional<oci::Digest> any_blob(oci::Store& store, const oci::DiffId& diff);
 
 struct LayerStore::State {
     State(oci::Store& the_store, ThreadPool& the_pool) : store(the_store), pool(the_pool) {}

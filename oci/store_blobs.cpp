@@ -12,6 +12,8 @@
 namespace mkimg::oci {
 namespace {
 
+constexpr std::int64_t use_granularity = 24 * 3600;  // seconds
+
 std::optional<std::uint64_t> recorded_size(Database& db, const Digest& digest) {
     std::optional<std::uint64_t> size;
     db.execute("SELECT size FROM blobs WHERE digest=?1", {digest.str()},
@@ -31,7 +33,12 @@ bool Store::has_blob(const Digest& digest) {
 }
 
 UniqueFd Store::open_blob(const Digest& digest) {
-    const auto size = recorded_size(db(), digest);
+    std::optional<std::uint64_t> size;
+    std::int64_t last_used = 0;
+    db().execute("SELECT size, last_used FROM blobs WHERE digest=?1", {digest.str()}, [&](const Row& row) {
+        size = static_cast<std::uint64_t>(row.integer(0));
+        last_used = row.integer(1);
+    });
     if (!size) throw Error(ErrorCode::not_found, "the store has no blob " + digest.str());
     const int fd = ::openat(blobs_fd(), digest.hex().c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) throw damaged(digest, "is missing");
@@ -40,6 +47,10 @@ UniqueFd Store::open_blob(const Digest& digest) {
     const struct stat st = stat_fd(fd);
     if (!S_ISREG(st.st_mode) || static_cast<std::uint64_t>(st.st_size) != *size)
         throw damaged(digest, "has the wrong size");
+    // For prune, which counts in days: most openings write nothing.
+    if (last_used + use_granularity < now_seconds()) {
+        db().execute("UPDATE blobs SET last_used=?1 WHERE digest=?2", {now_seconds(), digest.str()});
+    }
     return file;
 }
 
