@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "base/stream.h"
 #include "layers/entry.h"
@@ -21,6 +22,11 @@ struct ApplyOptions {
     // Follow symlinks in parents inside the root, as ADD into a merged tree does. Layers are
     // unpacked into a directory of their own, where a symlinked parent is an error.
     bool follow_parents = false;
+    // What a layer goes onto: directories for overlay, topmost first; empty where nothing is below.
+    // A directory that the layer uses and doesn't name has the owner and mode it has there (else /tmp
+    // would lose its sticky bit to a layer that only holds tmp/x), and an opaque mark on the root,
+    // which overlay ignores, becomes whiteouts.
+    std::span<const int> lower;
     std::optional<std::int64_t> epoch;  // mtimes later than this become this
     TarLimits limits;
     // ADD --chown / --chmod.

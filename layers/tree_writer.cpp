@@ -154,7 +154,10 @@ bool TreeWriter::node(const Entry& entry) {
 }
 
 void TreeWriter::whiteout(const Entry& mark, const std::string& path) {
-    const Place at = place(mark, path);
+    mark_deleted(place(mark, path), path);
+}
+
+void TreeWriter::mark_deleted(const Place& at, const std::string& path) {
     if (::mknodat(at.parent, at.name.c_str(), S_IFCHR, ::makedev(0, 0)) == 0) return;
     if (errno != EEXIST) throw_at("make whiteout", path);
     const int own = ::openat(at.parent, at.name.c_str(), open_directory_flags);
@@ -166,9 +169,18 @@ void TreeWriter::whiteout(const Entry& mark, const std::string& path) {
 void TreeWriter::opaque(const Entry& mark, const std::string& directory) {
     if (!try_enter(directory)) make_parents(mark, directory);
     set_opaque(parent_.get(), directory);
+    if (directory.empty()) opaque_root_ = true;
+}
+
+// Overlay merges the roots of its layers, opaque or not.
+void TreeWriter::hide_lower_roots() {
+    for (const int lower : options_.lower) {
+        for (const DirEntry& entry : list_directory(lower)) mark_deleted({root_, entry.name}, entry.name);
+    }
 }
 
 void TreeWriter::finish() {
+    if (opaque_root_) hide_lower_roots();
     for (const auto& [path, mtime] : directory_times_) {
         const auto [directory, name] = split_parent(path);
         if (!try_enter(directory)) continue;  // replaced since
@@ -207,8 +219,8 @@ std::optional<UniqueFd> TreeWriter::open_directory_of(const std::string& directo
     return try_open_nofollow(root_, directory, flags);
 }
 
-// Directories that the archive doesn't name are 0755 of 0:0, with the time of the entry that
-// needs them, so that equal archives give equal trees.
+// Directories that the archive doesn't name have the time of the entry that needs them, so that
+// equal archives give equal trees.
 void TreeWriter::make_parents(const Entry& entry, const std::string& directory) {
     if (options_.follow_parents) {
         std::vector<std::string> made;
@@ -241,12 +253,27 @@ UniqueFd TreeWriter::step_down(const Entry& entry, const UniqueFd& here, const s
     if (::mkdirat(here.get(), name.c_str(), 0700) != 0) throw_at("make directory", path);
     UniqueFd made = open_at(here.get(), name, open_directory_flags);
     if (hides) set_opaque(made.get(), path);
-    Entry implicit;
-    implicit.path = path;
-    implicit.mode = 0755;
-    set_owner_and_mode(made.get(), implicit);
+    set_owner_and_mode(made.get(), hides ? Entry{.path = path, .mode = 0755} : implied(path));
     directory_times_.emplace(path, entry.mtime);
     return made;
+}
+
+// Owner and mode of a directory that the archive doesn't name: those it has in the layers below,
+// else 0755 of 0:0.
+Entry TreeWriter::implied(const std::string& path) const {
+    Entry directory{.path = path, .type = EntryType::directory, .mode = 0755};
+    for (const int lower : options_.lower) {
+        const auto found = try_open_nofollow(lower, path, O_PATH);
+        if (!found) continue;
+        const struct stat st = stat_fd(found->get());
+        if (S_ISDIR(st.st_mode)) {
+            directory.mode = st.st_mode & 07777U;
+            directory.uid = st.st_uid;
+            directory.gid = st.st_gid;
+        }
+        break;
+    }
+    return directory;
 }
 
 // Calls `make`; where something stands in the way, removes that and calls it again.

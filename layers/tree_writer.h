@@ -40,7 +40,8 @@ class TreeWriter {
     // Overlay's mark that the directory hides what the layers below hold in it.
     void opaque(const Entry& mark, const std::string& directory);
 
-    // Sets the directories' times, which everything above disturbs. Call it last.
+    // What can only be done at the end: the directories' times, which everything above disturbs,
+    // and an opaque root.
     void finish();
 
   private:
@@ -55,6 +56,9 @@ class TreeWriter {
     UniqueFd step_down(const Entry& entry, const UniqueFd& here, const std::string& name, const std::string& path);
     template <typename Make>
     void replacing(const Place& at, const Entry& entry, std::string_view what, Make make);
+    void mark_deleted(const Place& at, const std::string& path);
+    void hide_lower_roots();
+    Entry implied(const std::string& path) const;
     bool is_whiteout(const Place& at) const;
     void clear(const Place& at, const std::string& path);
     std::optional<UniqueFd> open_directory_of(const std::string& directory) const;
@@ -70,6 +74,7 @@ class TreeWriter {
     std::string parent_path_;
     std::map<std::string, std::int64_t> directory_times_;
     std::set<std::string> missing_devices_;
+    bool opaque_root_ = false;
 };
 
 }  // namespace mkimg::layers
