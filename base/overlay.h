@@ -17,8 +17,9 @@ struct OverlayLayers {
 // somewhere), so a killed process leaves nothing behind. With `upper` it is writable and volatile
 // (unmounting an overlay otherwise syncs the whole file system); without, read-only. Redirects,
 // metacopy and index are off, so that the upper directory is a valid layer. In a user namespace
-// other than the first one, `userxattr` is set. `lower` may hold a single entry: an empty
-// directory is put below it where the kernel demands two.
+// other than the first one, `userxattr` is set. `lower` may hold a single entry or none: an empty
+// directory is put below where the kernel demands more. `work` must be empty: a volatile mount
+// leaves a mark in it that keeps it from being used again.
 // Needs CAP_SYS_ADMIN over the mount namespace. Throws Error(host) with what is missing.
 UniqueFd mount_overlay(const OverlayLayers& layers);
 

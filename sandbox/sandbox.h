@@ -28,10 +28,11 @@ struct BindMount {
 };
 
 struct Command {
-    // The root file system: either overlay layers (topmost first) with upper and work...
-    std::vector<int> lower;  // borrowed
-    int upper = -1;          // borrowed
-    int work = -1;           // borrowed
+    // The root file system: overlay layers, topmost first, at most 500, and where the changes go. An
+    // upper of -1 makes the root read-only. The work directory must be empty: it is good for one start.
+    std::vector<int> lower;  // borrowed until start() returns
+    int upper = -1;          // borrowed until start() returns
+    int work = -1;           // borrowed until start() returns
 
     std::vector<std::string> argv;  // argv[0] is looked up in env's PATH inside the container
     std::vector<std::string> env;   // "NAME=value"; HOME is added from the image's passwd where unset
@@ -42,17 +43,17 @@ struct Command {
     std::vector<std::pair<std::string, std::string>> extra_hosts;  // name, address
     std::vector<BindMount> mounts;
     std::uint64_t shm_size = 64U << 20U;
-    int stdin_fd = -1;   // borrowed; -1 is /dev/null
-    int stdout_fd = -1;  // borrowed; must be given
-    int stderr_fd = -1;  // borrowed; must be given
+    // Borrowed until start() returns.
+    int stdin_fd = -1;   // -1 is /dev/null
+    int stdout_fd = -1;  // must be given
+    int stderr_fd = -1;  // must be given
 };
 
 // How the command ended.
 struct Exit {
     int status = 0;  // exit status; 128 + signal where a signal ended it
     int signal = 0;  // 0 where none did
-    // What mkimg made as mount points in upper and has removed again is not listed anywhere: the
-    // upper directory holds only what the command did.
+    // The upper directory holds only what the command did: mount points that mkimg made are gone.
 };
 
 // A container that runs. Destroying it kills everything in it and waits until it is gone.
@@ -79,7 +80,8 @@ class Container {
 
 class Launcher {
   public:
-    // Forks the launcher process. Call before any thread is started.
+    // Forks the launcher process. Call after enter_user_namespace() and before any thread is started:
+    // launcher and containers die with the thread that calls this.
     Launcher();
     Launcher(const Launcher&) = delete;
     Launcher& operator=(const Launcher&) = delete;

@@ -235,6 +235,20 @@ TEST_F(UpperTest, FilesOfEtcAreSomethingElse) {
     EXPECT_THAT(expect_error(ErrorCode::conflict, [&] { run(command({"/bin/true"})); }).message(), HasSubstr("/etc"));
 }
 
+TEST_F(UpperTest, ReadOnlyRoot) {
+    Command step = shell("echo x >/x; echo done");
+    step.upper = step.work = -1;
+    EXPECT_THAT(expect_error(ErrorCode::conflict, [&] { run(step); }).message(), HasSubstr("/proc"));
+    layers.push_back(make_layer("layer"));
+    make_directories(layers[0].get(), {"etc", "proc", "sys", "dev"});
+    for (const char* name : {"etc/hosts", "etc/hostname", "etc/resolv.conf"}) write_file(layers[0].get(), name, "");
+    step = shell("echo x >/x; echo done");
+    step.upper = step.work = -1;
+    const Result result = run(step);
+    EXPECT_EQ(result.out, "done\n");
+    EXPECT_THAT(result.err, HasSubstr("Read-only file system"));
+}
+
 TEST_F(UpperTest, TreeWithOneStaticProgram) {
     const UniqueFd only = make_layer("only");
     write_file(only.get(), "true", read_all(open_path("/bin/busybox", O_RDONLY).get(), 1U << 24U, "busybox"));
