@@ -140,7 +140,7 @@ std::unique_ptr<ImageFiles> open_image_archive(UniqueFd file, oci::Store& store)
     if (S_ISDIR(info.st_mode))
         throw Error(ErrorCode::usage, "it is a directory, not an archive", "use oci-layout://DIR");
     if (S_ISREG(info.st_mode)) {
-        std::array<std::byte, 8> head{};
+        std::array<std::byte, 16> head{};
         const ssize_t n = ::pread(file.get(), head.data(), head.size(), 0);
         if (n < 0) throw_errno("read the archive");
         if (layers::detect(std::span(head).first(static_cast<std::size_t>(n))) == layers::Compression::none) {

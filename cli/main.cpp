@@ -37,6 +37,8 @@ constexpr std::array commands{
     CommandEntry{"save", "Write images to an archive", add_save},
     CommandEntry{"load", "Read images from an archive", add_load},
     CommandEntry{"import", "Make an image from a root file system tar", add_import},
+    CommandEntry{"prune", "Remove what no image needs", add_prune},
+    CommandEntry{"fsck", "Verify every digest and record of the store", add_fsck},
 };
 
 const CommandEntry* find_command(std::string_view name) {
