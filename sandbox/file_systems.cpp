@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/mount.h"
 #include "base/tree_path.h"
-#include "exec_stub.h"
+#include "sandbox/exec_stub.h"
 
 namespace mkimg::sandbox {
 namespace {

@@ -15,7 +15,7 @@
 #include <cerrno>
 
 #include "base/error.h"
-#include "seccomp_profile.h"
+#include "sandbox/seccomp_profile.h"
 
 namespace mkimg::sandbox {
 namespace {

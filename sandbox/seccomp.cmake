@@ -6,9 +6,9 @@ if(TARGET mkimg_sandbox)
   target_link_libraries(mkimg_seccomp_profile PRIVATE PkgConfig::SECCOMP mkimg_options)
   set(MKIMG_GENERATED ${CMAKE_CURRENT_BINARY_DIR}/generated)
   add_custom_command(
-    OUTPUT ${MKIMG_GENERATED}/seccomp_profile.h
-    COMMAND ${CMAKE_COMMAND} -E make_directory ${MKIMG_GENERATED}
-    COMMAND mkimg_seccomp_profile ${MKIMG_GENERATED}/seccomp_profile.h
+    OUTPUT ${MKIMG_GENERATED}/sandbox/seccomp_profile.h
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${MKIMG_GENERATED}/sandbox
+    COMMAND mkimg_seccomp_profile ${MKIMG_GENERATED}/sandbox/seccomp_profile.h
     DEPENDS mkimg_seccomp_profile
     VERBATIM)
 
@@ -21,11 +21,11 @@ if(TARGET mkimg_sandbox)
     LINKER:--build-id=none LINKER:-z,noseparate-code)
   target_link_libraries(mkimg_exec_stub PRIVATE mkimg_options)
   add_custom_command(
-    OUTPUT ${MKIMG_GENERATED}/exec_stub.h
-    COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:mkimg_exec_stub> -DHEADER=${MKIMG_GENERATED}/exec_stub.h
+    OUTPUT ${MKIMG_GENERATED}/sandbox/exec_stub.h
+    COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:mkimg_exec_stub> -DHEADER=${MKIMG_GENERATED}/sandbox/exec_stub.h
             -P ${CMAKE_CURRENT_SOURCE_DIR}/sandbox/exec_stub/embed.cmake
     DEPENDS mkimg_exec_stub ${CMAKE_CURRENT_SOURCE_DIR}/sandbox/exec_stub/embed.cmake
     VERBATIM)
-  target_sources(mkimg_sandbox PRIVATE ${MKIMG_GENERATED}/seccomp_profile.h ${MKIMG_GENERATED}/exec_stub.h)
+  target_sources(mkimg_sandbox PRIVATE ${MKIMG_GENERATED}/sandbox/seccomp_profile.h ${MKIMG_GENERATED}/sandbox/exec_stub.h)
   target_include_directories(mkimg_sandbox PRIVATE ${MKIMG_GENERATED})
 endif()

@@ -82,8 +82,8 @@ pid_t spawn(const char* program, pid_t target, const std::vector<std::string>& m
     const int err = ::posix_spawnp(&pid, program, &actions, nullptr, argv.data(), environ);
     ::posix_spawn_file_actions_destroy(&actions);
     if (err != 0) {
-        const std::string line =
-            std::string(program) + ": " + (err == ENOENT ? "not installed" : errno_error(err, "start").message()) + "\n";
+        const std::string line = std::string(program) + ": " +
+                                 (err == ENOENT ? "not installed" : errno_error(err, "start").message()) + "\n";
         write_full(output, line);
     }
     return pid;
