@@ -58,7 +58,8 @@ class WorkQueue {
         state_->finished = true;
         state_->changed.wait(lock, [this] { return state_->inside == 0; });
         state_->items.clear();
-        if (state_->error) std::rethrow_exception(state_->error);
+        // Taken out, for a helper that never started keeps the state alive.
+        if (std::exception_ptr error = std::exchange(state_->error, nullptr)) std::rethrow_exception(error);
     }
 
   private:
@@ -90,7 +91,7 @@ class WorkQueue {
             }
             lock.lock();
             --state.busy;
-            if (error && !state.error) state.error = error;
+            if (error && !state.error) state.error = std::move(error);
             if (state.busy == 0 || state.error) state.changed.notify_all();
         }
     }
