@@ -110,7 +110,7 @@ class Store {
     };
     // Points the name at the image; another image that had it keeps its ID but loses the name.
     void tag(const Reference& name, const Digest& id);
-    // Records an image without a name, so that prune keeps it until it is untagged and old.
+    // Records an image without a name. It is listed and found by its ID until prune takes it.
     void add_image(const Digest& id);
     // By name, by full ID, or by an unambiguous prefix of the ID of at least 4 digits (an
     // ambiguous one is Error(conflict)).
