@@ -41,6 +41,10 @@ class Utf8Locale {
     locale_t before_;
 };
 
+struct FreeReader {
+    void operator()(archive* reader) const noexcept { ::archive_read_free(reader); }
+};
+
 std::string text_of(const char* text) {
     return text == nullptr ? std::string() : std::string(text);
 }
@@ -65,21 +69,14 @@ std::optional<std::string> clean_name(std::string_view name) {
 
 struct TarReader::State {
     State(Source& from, const TarLimits& given) : source(from), limits(given), reader(::archive_read_new()) {
-        if (reader == nullptr) throw std::bad_alloc();
+        if (!reader) throw std::bad_alloc();
         const Utf8Locale locale;
-        ::archive_read_support_format_tar(reader);
-        ::archive_read_support_format_empty(reader);
-        ::archive_read_set_callback_data(reader, this);
-        ::archive_read_set_read_callback(reader, &State::fill);
-        check(::archive_read_open1(reader));
+        ::archive_read_support_format_tar(reader.get());
+        ::archive_read_support_format_empty(reader.get());
+        ::archive_read_set_callback_data(reader.get(), this);
+        ::archive_read_set_read_callback(reader.get(), &State::fill);
+        check(::archive_read_open1(reader.get()));
     }
-    State(const State&) = delete;
-    State& operator=(const State&) = delete;
-    ~State() {
-        const Utf8Locale locale;
-        ::archive_read_free(reader);
-    }
-
     // An exception may not cross libarchive's frames: it is kept, and thrown again by check().
     static la_ssize_t fill(archive* a, void* self, const void** block) noexcept {
         State& state = *static_cast<State*>(self);
@@ -96,7 +93,7 @@ struct TarReader::State {
     void check(int result) {
         if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
         if (result == ARCHIVE_OK || result == ARCHIVE_EOF) return;
-        const std::string why = text_of(::archive_error_string(reader));
+        const std::string why = text_of(::archive_error_string(reader.get()));
         // Raw bytes instead of text are what we want.
         if (result == ARCHIVE_WARN && why.find("can't be converted from") != std::string::npos) return;
         fail(why.empty() ? "it is not a tar archive" : why);
@@ -116,7 +113,7 @@ struct TarReader::State {
 
     Source& source;
     const TarLimits limits;
-    archive* reader;
+    std::unique_ptr<archive, FreeReader> reader;
     archive_entry* entry = nullptr;
     std::vector<std::byte> buffer = std::vector<std::byte>(buffer_size);
     std::exception_ptr failure;
@@ -222,7 +219,7 @@ std::optional<Entry> TarReader::next() {
     State& state = *state_;
     const Utf8Locale locale;
     state.in_header = true;
-    const int result = ::archive_read_next_header(state.reader, &state.entry);
+    const int result = ::archive_read_next_header(state.reader.get(), &state.entry);
     state.check(result);
     if (result == ARCHIVE_EOF) {
         state.entry = nullptr;
@@ -238,7 +235,7 @@ std::size_t TarReader::read(std::span<std::byte> buffer) {
     State& state = *state_;
     if (state.entry == nullptr || buffer.empty()) return 0;
     const Utf8Locale locale;
-    const la_ssize_t n = ::archive_read_data(state.reader, buffer.data(), buffer.size());
+    const la_ssize_t n = ::archive_read_data(state.reader.get(), buffer.data(), buffer.size());
     if (n >= 0) return static_cast<std::size_t>(n);
     state.check(static_cast<int>(n));
     return 0;
@@ -251,7 +248,7 @@ std::optional<TarReader::Block> TarReader::next_block() {
     const void* data = nullptr;
     std::size_t size = 0;
     la_int64_t offset = 0;
-    const int result = ::archive_read_data_block(state.reader, &data, &size, &offset);
+    const int result = ::archive_read_data_block(state.reader.get(), &data, &size, &offset);
     state.check(result);
     if (result == ARCHIVE_EOF) return std::nullopt;
     if (offset < 0) state.fail("a sparse file with a negative offset");
