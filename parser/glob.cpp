@@ -23,6 +23,7 @@ bool is_plain(std::u32string_view pattern) {
 }  // namespace
 
 Glob::Glob(std::string_view pattern, Syntax syntax) {
+    if (pattern.size() > max_pattern) malformed("it is longer than 4096 bytes", "no path is that long");
     compile(decode_utf8(pattern), syntax);
 }
 
