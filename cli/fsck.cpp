@@ -33,7 +33,7 @@ std::string as_text(const std::vector<layers::Finding>& findings) {
     if (findings.empty()) return "The store is sound.\n";
     std::string text;
     for (const auto& finding : findings) {
-        text += std::string(layers::name_of(finding.kind)) + ": " + printable(finding.subject) + " " +
+        text += std::string(layers::name_of(finding.kind)) + ": " + printable(finding.subject) + ": " +
                 printable(finding.what) + (finding.repaired ? " (repaired)" : "") + "\n";
     }
     return text;
