@@ -129,7 +129,7 @@ Layer LayerStore::add(const std::optional<oci::ChainId>& parent, Source& source,
     oci::WorkDir dir = store.make_work_dir();
     if (::mkdirat(dir.fd(), "diff", 0755) != 0) throw_errno("make a layer directory in the store");
     const UniqueFd directory = open_at(dir.fd(), "diff", O_RDONLY | O_DIRECTORY);
-    if (parent) stack(*parent);  // complete, or it throws
+    const auto below = parent ? open_lowers(parent) : std::vector<UniqueFd>();
     parent_root(store, parent).apply(directory.get());
 
     // The tar of a foreign layer can't be made again from its directory, so a blob of it must stay:
@@ -149,7 +149,8 @@ Layer LayerStore::add(const std::optional<oci::ChainId>& parent, Source& source,
         copying.copy_to(compressor ? *compressor : static_cast<Sink&>(*writer));
     }
     HashingSource hashed(*plain);
-    const Applied applied = apply_tar(hashed, directory.get(), {});
+    const auto lower = descriptors(below);
+    const Applied applied = apply_tar(hashed, directory.get(), {.lower = lower});
     const oci::DiffId diff(hashed.digest());
     if (expected && diff != *expected) {
         throw Error(ErrorCode::corrupt, "the layer has the DiffID " + diff.str() + ", expected was " + expected->str());

@@ -65,6 +65,12 @@ UniqueFd open_diff(const oci::Store& store, const oci::ChainId& chain) {
                 "run mkimg fsck --repair, then build or pull again");
 }
 
+std::vector<int> descriptors(const std::vector<UniqueFd>& fds) {
+    std::vector<int> out;
+    for (const UniqueFd& fd : fds) out.push_back(fd.get());
+    return out;
+}
+
 RootMetadata parent_root(const oci::Store& store, const std::optional<oci::ChainId>& parent) {
     return parent ? RootMetadata::read(open_diff(store, *parent).get()) : RootMetadata();
 }
@@ -151,9 +157,7 @@ std::vector<UniqueFd> LayerStore::open_lowers(const std::optional<oci::ChainId>&
 
 UniqueFd LayerStore::mount_view(const std::optional<oci::ChainId>& top) {
     const auto lowers = open_lowers(top);
-    std::vector<int> fds;
-    for (const UniqueFd& lower : lowers) fds.push_back(lower.get());
-    return mount_overlay({.lower = fds});
+    return mount_overlay({.lower = descriptors(lowers)});
 }
 
 Snapshot LayerStore::prepare(const std::optional<oci::ChainId>& parent) {

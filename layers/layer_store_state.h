@@ -23,6 +23,7 @@ std::optional<LayerRow> load_layer(Database& db, const oci::ChainId& chain);
 
 // layers/<hex>/diff. Throws Error(corrupt) where it is missing.
 UniqueFd open_diff(const oci::Store& store, const oci::ChainId& chain);
+std::vector<int> descriptors(const std::vector<UniqueFd>& fds);
 // The root directory as the layers below this one have it.
 RootMetadata parent_root(const oci::Store& store, const std::optional<oci::ChainId>& parent);
 // The tar of a layer whose row says `own`, unchecked.

@@ -13,6 +13,18 @@ namespace {
 
 constexpr const char* not_its_digest = "does not match its digest";
 
+// Topmost first.
+std::vector<UniqueFd> open_below(oci::Store& store, std::optional<oci::ChainId> at) {
+    std::vector<UniqueFd> fds;
+    while (at) {
+        fds.push_back(open_diff(store, *at));
+        const auto row = load_layer(store.db(), *at);
+        if (!row) throw Error(ErrorCode::corrupt, "layer " + at->str() + " below it is missing");
+        at = row->layer.parent;
+    }
+    return fds;
+}
+
 std::string verify_foreign(oci::Store& store, const LayerRow& row, int directory) {
     const auto digest = any_blob(store, row.layer.diff);
     if (!digest) return "was made by another tool, and its blob is missing";
@@ -24,7 +36,9 @@ std::string verify_foreign(oci::Store& store, const LayerRow& row, int directory
     make_directory(work.fd(), "diff", 0755);
     const UniqueFd fresh = open_at(work.fd(), "diff", O_RDONLY | O_DIRECTORY);
     parent_root(store, row.layer.parent).apply(fresh.get());
-    apply_tar(hashed, fresh.get(), {});
+    const auto below = open_below(store, row.layer.parent);
+    const auto lower = descriptors(below);
+    apply_tar(hashed, fresh.get(), {.lower = lower});
     if (oci::DiffId(hashed.digest()) != row.layer.diff) return "its blob " + digest->str() + " has other content";
     return same_but_for_times(directory, fresh.get()) ? "" : "its directory differs from its blob";
 }

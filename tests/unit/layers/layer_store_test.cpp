@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "layers/fsck.h"
 #include "layers/tar_writer.h"
 #include "tests/unit/temp_dir.h"
 
@@ -253,6 +254,20 @@ TEST_F(LayerStoreTest, ForeignLayersKeepTheirBytes) {
         }
         EXPECT_EQ(list_directory(own.blobs_fd()).size(), 1U);
     }
+}
+
+TEST_F(LayerStoreTest, AForeignLayerTakesWhatItDoesntNameFromBelow) {
+    Snapshot snapshot = layers.prepare(std::nullopt);
+    make_directory(snapshot.upper.get(), "tmp", 01777);
+    const auto base = layers.commit(std::move(snapshot), {});
+    const std::string bytes = tar_of("tmp/x", "one");
+    MemorySource source(bytes);
+    const Layer top = layers.add(base->chain, source, std::nullopt);
+    const auto lowers = layers.open_lowers(top.chain);
+    struct stat st {};
+    ASSERT_EQ(::fstatat(lowers[0].get(), "tmp", &st, 0), 0);
+    EXPECT_EQ(st.st_mode & 07777U, 01777U);
+    EXPECT_TRUE(fsck(store, pool, {}).empty());
 }
 
 TEST_F(LayerStoreTest, AddKeepsNoSecondBlobAndReadsNothingTwice) {
