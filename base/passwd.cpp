@@ -74,13 +74,12 @@ std::vector<Passwd> read_passwd(int root) {
 }
 
 gid_t resolve_group(int root, std::string_view name) {
-    // A name made of digits may still stand in the file; the file wins, as in Docker.
+    if (const auto gid = parse_id(name)) return *gid;
     for (const auto& row : read_table(root, "/etc/group", 3)) {
         if (row[0] == name) {
             if (const auto gid = field_id(row[2])) return *gid;
         }
     }
-    if (const auto gid = parse_id(name)) return *gid;
     unknown("group", name, "/etc/group");
 }
 
@@ -92,15 +91,14 @@ UserIds resolve_user(int root, std::string_view spec) {
     const std::string_view group = colon == std::string_view::npos ? std::string_view() : spec.substr(colon + 1);
     const std::string_view wanted = user.empty() ? "0" : user;
 
+    // A number is a number, also where the file has a user of that very name: as runc and Docker do.
+    const auto number = parse_id(wanted);
     const auto users = read_passwd(root);
-    auto found = std::find_if(users.begin(), users.end(), [&](const Passwd& p) { return p.name == wanted; });
+    const auto found = std::find_if(users.begin(), users.end(),
+                                    [&](const Passwd& p) { return number ? p.uid == *number : p.name == wanted; });
+    if (found == users.end() && !number) unknown("user", wanted, "/etc/passwd");
     UserIds ids;
-    if (found == users.end()) {
-        const auto uid = parse_id(wanted);
-        if (!uid) unknown("user", wanted, "/etc/passwd");
-        ids.uid = *uid;
-        found = std::find_if(users.begin(), users.end(), [&](const Passwd& p) { return p.uid == *uid; });
-    }
+    ids.uid = number.value_or(0);
     if (found != users.end()) {
         ids.uid = found->uid;
         ids.gid = found->gid;

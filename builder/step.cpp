@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "base/overlay.h"
+#include "base/passwd.h"
 #include "base/tree_path.h"
 
 namespace mkimg::builder {
@@ -37,12 +38,17 @@ StepOutcome cached_or_made(const CacheKey& key, const StageState& state, const S
 StepOutcome workdir_step(const std::string& directory, const StageState& state, const StepServices& services) {
     CacheKey key("WORKDIR", state.chain);
     key.field("directory", directory)
+        .field("user", state.config.user)
         .field("epoch", services.request.epoch ? std::to_string(*services.request.epoch) : "");
     return cached_or_made(key, state, services, [&](layers::Snapshot& snapshot) {
         std::vector<int> lower;
         for (const UniqueFd& fd : snapshot.lower) lower.push_back(fd.get());
         const UniqueFd root = mount_overlay({lower, snapshot.upper.get(), snapshot.work.get()});
+        // What is made belongs to USER, who is to work there; BuildKit and Buildah do the same.
+        const UserIds user = resolve_user(root.get(), state.config.user);
         NewDirectory fresh;
+        fresh.uid = user.uid;
+        fresh.gid = user.gid;
         fresh.mtime = services.request.epoch;
         make_directories_in_root(root.get(), directory, fresh);
     });
