@@ -10,7 +10,7 @@ import unittest
 from support import DockerArchive, layer_tar
 from support.builds import BuildTestCase
 
-RECIPE = ("FROM scratch\nCOPY --chmod=640 --chown=12:34 file dir/file\nCOPY --chmod=4755 file dir/setuid\n"
+RECIPE = ("FROM scratch\nCOPY --chmod=4755 file dir/setuid\nCOPY --chmod=640 --chown=12:34 file dir/file\n"
           "COPY links /\nLABEL a=b\n")
 
 
