@@ -78,10 +78,9 @@ void history(const Globals& globals, const HistoryOptions& options) {
     if (options.format != "table" && options.format != "json") {
         throw Error(ErrorCode::usage, "--format " + options.format + ": table or json is needed");
     }
-    oci::Store store(globals.root);
-    store.lock(oci::Store::Use::shared);
-    ThreadPool pool;
-    layers::LayerStore layers(store, pool);
+    Session session(globals);
+    oci::Store& store = session.store;
+    layers::LayerStore& layers = session.layers;
     const auto image = require_image(store, options.image);
     const auto steps = steps_of(layers, oci::ImageConfig::parse(store.read_blob(image.id)));
     if (options.format == "json") return print(as_json(steps));

@@ -35,14 +35,14 @@ std::uint64_t size_of_layers(layers::LayerStore& layers, const oci::ImageConfig&
     return size;
 }
 
-std::vector<Listed> list(oci::Store& store, const std::string& name) {
-    ThreadPool pool;
-    layers::LayerStore layers(store, pool);
+std::vector<Listed> list(const Globals& globals, const std::string& name) {
+    Session session(globals);
+    auto& store = session.store;
     std::vector<Listed> listed;
     for (auto& image : name.empty() ? store.images() : std::vector{require_image(store, name)}) {
         Listed item{std::move(image), {}, 0};
         item.config = oci::ImageConfig::parse(store.read_blob(item.image.id));
-        item.size = size_of_layers(layers, item.config);
+        item.size = size_of_layers(session.layers, item.config);
         listed.push_back(std::move(item));
     }
     return listed;
@@ -80,16 +80,16 @@ void images(const Globals& globals, const ImagesOptions& options) {
     if (options.format != "table" && options.format != "json") {
         throw Error(ErrorCode::usage, "--format " + options.format + ": table or json is needed");
     }
-    oci::Store store(globals.root);
-    store.lock(oci::Store::Use::shared);
     if (options.quiet) {
+        oci::Store store(globals.root);
+        store.lock(oci::Store::Use::shared);
         for (const auto& image :
              options.name.empty() ? store.images() : std::vector{require_image(store, options.name)}) {
             print((options.no_trunc ? image.id.str() : short_id(image.id)) + "\n");
         }
         return;
     }
-    const auto listed = list(store, options.name);
+    const auto listed = list(globals, options.name);
     print(options.format == "json" ? as_json(listed) : as_table(listed, options.no_trunc));
 }
 

@@ -35,10 +35,9 @@ json describe_layers(layers::LayerStore& layers, const oci::ImageConfig& config)
 }
 
 void inspect(const Globals& globals, const std::string& name) {
-    oci::Store store(globals.root);
-    store.lock(oci::Store::Use::shared);
-    ThreadPool pool;
-    layers::LayerStore layers(store, pool);
+    Session session(globals);
+    oci::Store& store = session.store;
+    layers::LayerStore& layers = session.layers;
     const auto image = require_image(store, name);
     const std::string text = store.read_blob(image.id);
     const auto config = oci::ImageConfig::parse(text);
