@@ -45,7 +45,9 @@ class BlobMaker {
         : store_(store), spec_(spec) {
         for (const auto& image : images) {
             for (const auto& layer : image.layers) {
-                if (!promises_.try_emplace(layer.diff).second) continue;
+                const auto [entry, fresh] = promises_.try_emplace(layer.diff);
+                if (!fresh) continue;
+                entry->second.blob = entry->second.promise.get_future().share();
                 order_.push_back(&layer);
             }
         }
@@ -63,9 +65,7 @@ class BlobMaker {
     // Waits until it is made.
     Blob get(const layers::Layer& layer) {
         if (spec_.format == layers::Compression::none) return {oci::Digest(layer.diff.bytes()), layer.tar_size};
-        auto& entry = promises_.at(layer.diff);
-        if (!entry.future.valid()) entry.future = entry.promise.get_future().share();
-        return entry.future.get();
+        return promises_.at(layer.diff).blob.get();
     }
 
     void write(const layers::Layer& layer, const std::string& name, oci::Store& blobs, LayoutWriter& writer) {
@@ -80,7 +80,7 @@ class BlobMaker {
   private:
     struct Entry {
         std::promise<Blob> promise;
-        std::shared_future<Blob> future;
+        std::shared_future<Blob> blob;
     };
 
     void make() {
