@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 
+#include "base/error.h"
 #include "base/text.h"
 
 namespace mkimg::builder {
@@ -21,7 +22,13 @@ BuildContext::BuildContext(UniqueFd root, parser::IgnoreRules rules, std::string
       stat_cache_(std::make_unique<StatCache>(store, root_.get())),
       indexes_(std::make_unique<Indexes>()) {}
 
-BuildContext::~BuildContext() = default;
+// What was learnt of the files is kept. A cache that can't be written costs only the next build time.
+BuildContext::~BuildContext() {
+    try {
+        stat_cache_->save();
+    } catch (const Error&) {
+    }
+}
 
 std::string BuildContext::why_missing(const std::string& path) const {
     if (!rules_.empty() && rules_.ignored(path)) {

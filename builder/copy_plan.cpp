@@ -57,12 +57,12 @@ class Planner {
 
     std::string where() const { return plan_.tree.context != nullptr ? "the context" : "the image"; }
 
-    // `end` is where the search for it ended: elsewhere than at `path` where a symlink leads there.
+    // `end` is what was looked for in the end: not `path` where a symlink led away from it.
     [[noreturn]] void missing(const std::string& source, const std::string& path, const std::string& end) const {
         const BuildContext* context = plan_.tree.context;
-        const bool led_away = end != path && !path.starts_with(end + "/");
         fail(ErrorCode::not_found,
-             printable(source) + ": " + (led_away ? "a symbolic link leads to " + printable(end) + ", which is " : "") +
+             printable(source) + ": " +
+                 (end != path ? "a symbolic link leads to " + printable(end) + ", which is " : "") +
                  (context != nullptr ? context->why_missing(end) : "not in the image"),
              context != nullptr ? "sources are paths relative to the build context" : "");
     }

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/tree_path.h"
 #include "parser/ignore.h"
 
 namespace mkimg::builder {
@@ -103,10 +104,6 @@ bool is_visible(const SourceTree& tree, const std::string& path, bool is_directo
 }
 
 std::optional<FoundSource> find_source(const SourceTree& tree, const std::string& path, std::string* missing) {
-    const auto none = [&](const std::string& at) {
-        if (missing != nullptr) *missing = at;
-        return std::nullopt;
-    };
     struct Step {
         UniqueFd fd;
         std::string path;
@@ -120,6 +117,14 @@ std::optional<FoundSource> find_source(const SourceTree& tree, const std::string
     }
     std::deque<std::string> pending;
     prepend(pending, path);
+    const auto none = [&](const std::string& at) {
+        if (missing != nullptr) {
+            *missing = at;
+            for (const std::string& part : pending) *missing += "/" + part;
+            *missing = clean_path(*missing).substr(1);
+        }
+        return std::nullopt;
+    };
     int links = 0;
     while (!pending.empty()) {
         const std::string part = std::move(pending.front());
@@ -146,6 +151,11 @@ std::optional<FoundSource> find_source(const SourceTree& tree, const std::string
     }
     Step& last = walked.back();
     return FoundSource{std::move(last.path), last.stat, std::move(last.fd)};
+}
+
+void throw_changed(const std::string& path) {
+    throw Error(ErrorCode::conflict, printable(path) + " changed while the build was reading it",
+                "let what writes it finish, or exclude it in .dockerignore");
 }
 
 GlobMatches match_sources(const SourceTree& tree, const std::string& pattern, bool any_depth) {

@@ -20,8 +20,11 @@ struct FoundSource {
 };
 
 // Follows symlinks, the last component's too. Nothing where nothing is seen at `path`, or only a loop
-// of symlinks; `missing` then gets the path at which the search ended, for a message.
+// of symlinks; `missing` then gets the path that symlinks led to, for a message.
 std::optional<FoundSource> find_source(const SourceTree& tree, const std::string& path, std::string* missing = nullptr);
+
+// For a source that isn't what an earlier look at it said: Error(conflict).
+[[noreturn]] void throw_changed(const std::string& path);
 
 // Whether the context's ignore rules show `path` (clean, without symlinks).
 bool is_visible(const SourceTree& tree, const std::string& path, bool is_directory);

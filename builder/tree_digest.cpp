@@ -94,7 +94,7 @@ void fill_indexes(CopyPlan& plan, ThreadPool& pool, Contents contents, const Can
     for (CopyItem& item : plan.items) {
         item.index = index_tree(plan.tree, item.path, pool, contents, cancel);
         if (item.is_directory != S_ISDIR(item.index->node(TreeIndex::root).mode)) {
-            throw Error(ErrorCode::conflict, printable(item.path) + " changed while the build was reading it");
+            throw_changed(item.path);
         }
         if (!plan.excluded.empty() && item.is_directory) {
             item.index = std::make_shared<const TreeIndex>(item.index->without(plan.excluded));
@@ -111,6 +111,7 @@ void index_sources(CopyPlan& plan, ThreadPool& pool, const Cancellation* cancel)
 Sha256Bytes content_digest(CopyPlan& plan, ThreadPool& pool, const Cancellation* cancel) {
     fill_indexes(plan, pool, Contents::digest, cancel);
     DigestWriter out;
+    out.number(plan.request.unpack ? 1 : 0);
     out.number(plan.items.size());
     for (const CopyItem& item : plan.items) {
         TreeDigest tree(out, *item.index, &plan);

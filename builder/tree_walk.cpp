@@ -15,7 +15,9 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/tree_path.h"
+#include "builder/directory_names.h"
 #include "builder/file_digest.h"
+#include "builder/source_path.h"
 #include "builder/tree_index.h"
 #include "builder/work_queue.h"
 
@@ -53,44 +55,9 @@ struct Chunks {
     std::uint64_t first;
 };
 
-[[noreturn]] void changed(const std::string& path) {
-    throw Error(ErrorCode::conflict, printable(path) + " changed while the build was reading it",
-                "let what writes it finish, or exclude it in .dockerignore");
-}
-
 std::string below(const std::string& directory, const char* name) {
     return directory.empty() ? name : directory + "/" + name;
 }
-
-// The names in a directory, sorted bytewise.
-struct Listing {
-    struct Entry {
-        std::uint32_t offset;
-        unsigned char type;
-    };
-    std::string names;
-    std::vector<Entry> entries;
-
-    explicit Listing(int fd) {
-        alignas(dirent64) thread_local std::array<char, 64 * 1024> buffer;
-        for (;;) {
-            const ssize_t size = ::getdents64(fd, buffer.data(), buffer.size());
-            if (size < 0) throw_errno("list a directory");
-            if (size == 0) break;
-            for (ssize_t at = 0; at < size;) {
-                const auto* entry = reinterpret_cast<const dirent64*>(buffer.data() + at);
-                at += entry->d_reclen;
-                const std::string_view name = entry->d_name;
-                if (name == "." || name == "..") continue;
-                entries.push_back({static_cast<std::uint32_t>(names.size()), entry->d_type});
-                names.append(name).push_back('\0');
-            }
-        }
-        std::sort(entries.begin(), entries.end(), [this](const Entry& a, const Entry& b) {
-            return std::strcmp(names.data() + a.offset, names.data() + b.offset) < 0;
-        });
-    }
-};
 
 bool looked_up(int dirfd, const char* name, struct statx& stat) {
     if (::statx(dirfd, name, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &stat) ==
@@ -156,7 +123,7 @@ class TreeWalk {
         const int opened =
             ::openat(task.parent->get(), task.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (opened < 0) {
-            if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) changed(task.path);
+            if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) throw_changed(task.path);
             throw_errno("open", task.path);
         }
         const auto fd = std::make_shared<const UniqueFd>(opened);
@@ -165,14 +132,14 @@ class TreeWalk {
         FileContent content;
         if (!xattrs.empty()) content = file_content({}, xattrs);
 
-        const Listing listing(opened);
+        const DirectoryNames listing(opened);
         std::vector<Examined> found;
         std::string names;
-        found.reserve(listing.entries.size());
+        found.reserve(listing.entries().size());
         std::string path = task.path.empty() ? "" : task.path + "/";
         const std::size_t stem = path.size();
-        for (const Listing::Entry& entry : listing.entries) {
-            const char* name = listing.names.data() + entry.offset;
+        for (const DirectoryNames::Entry& entry : listing.entries()) {
+            const char* name = listing.name(entry);
             Examined one;
             if (rules_ != nullptr) {
                 path.resize(stem);
@@ -246,7 +213,7 @@ class TreeWalk {
                 if (!out.large) record(node.key, node.content, now);
                 return true;
             }
-            if (tries + 1 == read_tries) changed(below(directory, name));
+            if (tries + 1 == read_tries) throw_changed(below(directory, name));
             if (!looked_up(dirfd, name, stat)) return false;
         }
     }
@@ -310,7 +277,7 @@ class TreeWalk {
             if (!file.fd) file.fd = open_file(file.parent->get(), file.name.c_str(), file.path);
             fd = file.fd.get();
         }
-        if (fd < 0) changed(file.path);
+        if (fd < 0) throw_changed(file.path);
         thread_local std::vector<std::byte> buffer(chunk_size);
         for (std::uint64_t chunk = task.first; chunk < end; ++chunk) {
             if (cancel_ != nullptr) cancel_->check();
@@ -321,7 +288,7 @@ class TreeWalk {
                 const ssize_t n = ::pread(fd, buffer.data() + done, size - done, static_cast<off_t>(offset + done));
                 if (n < 0 && errno == EINTR) continue;
                 if (n < 0) throw_errno("read", file.path);
-                if (n == 0) changed(file.path);
+                if (n == 0) throw_changed(file.path);
                 done += static_cast<std::size_t>(n);
             }
             file.chunks[chunk] = sha256(std::span(buffer).first(size));
@@ -332,7 +299,7 @@ class TreeWalk {
             if (file.pending != 0) return;
         }
         const XattrList xattrs = copied_xattrs(fd, tree_.context == nullptr);
-        if (!(stat_key(stat_fd(fd)) == file.key)) changed(file.path);
+        if (!(stat_key(stat_fd(fd)) == file.key)) throw_changed(file.path);
         file.fd.reset();
         const FileContent content = file_content(file.key.size, file.chunks, xattrs);
         record(file.key, content, file.seen_ns);
