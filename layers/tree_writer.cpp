@@ -114,8 +114,9 @@ void TreeWriter::hardlink(const Entry& entry) {
         missing_devices_.insert(entry.path);
         return;
     }
-    const auto [directory, name] = split_parent(entry.link);
-    const auto target_parent = open_directory_of(directory);
+    const std::pair<std::string, std::string> where = split_parent(entry.link);
+    const std::string& name = where.second;
+    const auto target_parent = open_directory_of(where.first);
     const auto target = target_parent ? stat_at(target_parent->get(), name) : std::nullopt;
     if (!target) throw_corrupt(entry.path, "a hard link to " + printable(entry.link) + ", which is not there");
     if (S_ISDIR(target->st_mode)) throw_corrupt(entry.path, "a hard link to a directory");
