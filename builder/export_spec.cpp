@@ -84,8 +84,8 @@ int parse_level(const std::string& value, layers::Compression format) {
     const auto level = parse_u64(value);
     const std::uint64_t highest = format == layers::Compression::zstd ? 22 : 9;
     if (format == layers::Compression::none) fail("compression-level has no meaning without compression");
-    if (!level || *level > highest) {
-        fail("compression-level=" + value + ": 0 to " + std::to_string(highest) + " is needed");
+    if (!level || *level < 1 || *level > highest) {
+        fail("compression-level=" + value + ": 1 to " + std::to_string(highest) + " is needed");
     }
     return static_cast<int>(*level);
 }
@@ -159,13 +159,14 @@ OutputSpec parse_output(std::string_view text) {
 
     std::optional<layers::Compression> format;
     std::string level;
+    bool force = false;
     for (const auto& [key, value] : fields) {
         if (key == "dest") spec.destination = value;
         if (key == "tar") spec.tar = parse_bool(key, value);
         if (key == "name") spec.name = value;
         if (key == "compression") format = parse_compression(value);
         if (key == "compression-level") level = value;
-        if (key == "force-compression") spec.force_compression = parse_bool(key, value);
+        if (key == "force-compression") force = parse_bool(key, value);
         if (key == "oci-mediatypes") spec.oci_media_types = parse_bool(key, value);
         if (key == "rewrite-timestamp" && parse_bool(key, value)) {
             throw Error(ErrorCode::unsupported, "--output: rewrite-timestamp=true is not supported yet",
@@ -176,6 +177,8 @@ OutputSpec parse_output(std::string_view text) {
     const auto usual = spec.type == OutputType::docker ? layers::Compression::none : layers::Compression::gzip;
     spec.compression.format = format.value_or(usual);
     if (!level.empty()) spec.compression.level = parse_level(level, spec.compression.format);
+    // Forms that layers came in have no level: naming one leaves only those that mkimg made itself.
+    if (force && level.empty()) spec.compression.level = spec.compression.format == layers::Compression::zstd ? 3 : 1;
     if (!spec.oci_media_types && spec.compression.format == layers::Compression::zstd) {
         fail("compression=zstd needs OCI media types", "leave out oci-mediatypes=false");
     }

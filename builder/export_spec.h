@@ -21,10 +21,9 @@ struct OutputSpec {
     OutputType type = OutputType::cache_only;
     std::string destination;  // a file or directory; "-" is stdout
     bool tar = true;          // oci: false writes a directory
-    // Of the layers. Docker archives hold plain tars unless asked otherwise.
+    // Of the layers. Docker archives hold plain tars unless asked otherwise. Without a level, a layer that
+    // came compressed in that format keeps its form (force-compression sets one).
     layers::CompressionSpec compression;
-    // Compress every layer anew, also where the store has another's compressed form of it.
-    bool force_compression = false;
     bool oci_media_types = true;
     std::string name;                                // of the image in the archive; more than the tags; may be empty
     std::map<std::string, std::string> annotations;  // of the manifest

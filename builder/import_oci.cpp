@@ -73,7 +73,8 @@ const oci::Descriptor& choose_platform(const std::vector<oci::Descriptor>& manif
         if (is_attestation(descriptor) || !descriptor.platform) continue;
         there.push_back(descriptor.platform->str());
         const int fits = fitness(*descriptor.platform, wanted);
-        if (fits > best_fitness) {
+        const bool newer = best != nullptr && descriptor.platform->variant > best->platform->variant;
+        if (fits > best_fitness || (fits != 0 && fits == best_fitness && newer)) {
             best = &descriptor;
             best_fitness = fits;
         }

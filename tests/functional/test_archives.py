@@ -206,6 +206,18 @@ class Loading(ArchiveCase):
         self.mkimg.ok("load", "-i", foreign, "--platform", "linux/s390x")
         self.assertEqual(self.mkimg.ok("inspect", "app:1").json()["platform"], "linux/s390x")
 
+    def test_the_best_variant_of_an_index(self):
+        archive = OciArchive()
+        for variant in ("v5", "v6", "v7"):
+            config = {**image_config(LAYERS, ("linux", "arm")), "variant": variant}
+            archive.add_image(LAYERS, "docker.io/library/app:1", config)
+            archive.index["manifests"][-1]["platform"] = {"os": "linux", "architecture": "arm", "variant": variant}
+        path = archive.write_tar(self.path("in.tar"))
+        for wanted, expected in (("arm/v6", "v6"), ("arm/v7", "v7"), ("arm/v8", "v7")):
+            self.mkimg.ok("load", "-i", path, "--platform", "linux/" + wanted)
+            self.assertEqual(self.mkimg.ok("inspect", "app:1").json()["config"]["variant"], expected, wanted)
+        self.mkimg.fails(1, "load", "-i", path, "--platform", "linux/arm/v4")
+
     def test_attestations_are_no_images(self):
         archive = OciArchive()
         archive.add_image(LAYERS, "docker.io/library/app:1")
@@ -258,6 +270,69 @@ class Loading(ArchiveCase):
         self.load(archive)
         self.assertEqual(self.files_below(self.mkimg.root + "/layers") + self.files_below(self.mkimg.root + "/blobs"),
                          before)
+
+
+class Bases(ArchiveCase):
+    """FROM an archive: which image of it is meant."""
+
+    def base_of(self, spec, status=0, cwd=None):
+        context = os.path.dirname(self.write("context/Dockerfile", f"FROM {spec}\nLABEL built=yes\n"))
+        if status:
+            return self.mkimg.fails(status, "build", context, cwd=cwd).stderr
+        image = self.mkimg.ok("build", "-q", context, cwd=cwd).stdout.strip()
+        return self.mkimg.ok("inspect", image).json()["config"]["config"]["Env"]
+
+    def test_oci(self):
+        archive = OciArchive()
+        one = archive.add_image(LAYERS, "one", image_config(LAYERS, Env=["N=1"]))
+        archive.add_image(LAYERS, "reg.example:5000/team/two:2", image_config(LAYERS, Env=["N=2"]))
+        for path, prefix in ((archive.write_tar(self.path("a:b.tar")), "oci-archive:"),
+                             (archive.write_dir(self.path("lay:out")), "oci-layout://")):
+            self.assertEqual(self.base_of(f"{prefix}{path}:one"), ["N=1"])
+            self.assertEqual(self.base_of(f"{prefix}{path}:2"), ["N=2"])
+            self.assertEqual(self.base_of(f"{prefix}{path}:reg.example:5000/team/two:2"), ["N=2"])
+            self.assertEqual(self.base_of(f"{prefix}{path}@{one['digest']}"), ["N=1"])
+            self.assertEqual(self.base_of(f"{prefix}{os.path.basename(path)}:one", cwd=self.dir), ["N=1"])
+            stderr = self.base_of(f"{prefix}{path}", 1)
+            self.assertIn("several images", stderr)
+            self.assertIn("one, reg.example:5000/team/two:2", stderr)
+            self.assertIn("no image three", self.base_of(f"{prefix}{path}:three", 1))
+            self.assertIn("no image @sha256:00", self.base_of(f"{prefix}{path}@sha256:{'0' * 64}", 1))
+        self.assertIn("does not exist", self.base_of(f"oci-archive:{self.path('missing')}:one", 1))
+
+    def test_docker(self):
+        archive = DockerArchive()
+        archive.add_image(LAYERS, ["one:1", "uno:1"], image_config(LAYERS, Env=["N=1"]))
+        archive.add_image(LAYERS, ["team/two"], image_config(LAYERS, Env=["N=2"]))
+        path = archive.write_tar(self.path("a.tar"))
+        self.assertEqual(self.base_of(f"docker-archive:{path}:uno:1"), ["N=1"])
+        self.assertEqual(self.base_of(f"docker-archive:{path}:team/two:latest"), ["N=2"])
+        stderr = self.base_of(f"docker-archive:{path}", 1)
+        self.assertIn("2 images", stderr)
+        self.assertIn("one:1, uno:1, team/two", stderr)
+
+    def test_a_layout_s_links_stay_inside(self):
+        archive = OciArchive()
+        archive.add_image(LAYERS, "one", image_config(LAYERS, Env=["N=1"]))
+        layout = archive.write_dir(self.path("layout"))
+        os.rename(layout + "/index.json", self.path("index.json"))
+        os.symlink(self.path("index.json"), layout + "/index.json")
+        self.assertIn("lacks index.json", self.base_of(f"oci-layout://{layout}", 1))
+        os.unlink(layout + "/index.json")
+        os.mkfifo(layout + "/index.json")
+        self.assertIn("no regular file", self.base_of(f"oci-layout://{layout}", 1))
+
+    def test_the_second_time_no_layer_is_read(self):
+        archive = OciArchive()
+        archive.add_image(LAYERS, "one", image_config(LAYERS, Env=["N=1"]))
+        layout = archive.write_dir(self.path("layout"))
+        self.base_of(f"oci-layout://{layout}")
+        for layer in LAYERS:
+            blob = layout + "/blobs/" + sha256(gzip.compress(layer, mtime=0)).replace(":", "/")
+            os.truncate(blob, 0)
+            os.truncate(blob, len(gzip.compress(layer, mtime=0)))
+        self.assertEqual(self.base_of(f"oci-layout://{layout}"), ["N=1"])
+        self.mkimg.ok("fsck")
 
 
 class DockerArchives(ArchiveCase):

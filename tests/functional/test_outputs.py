@@ -1,5 +1,6 @@
 """build --output: every type and key."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -7,7 +8,7 @@ import subprocess
 import tarfile
 import unittest
 
-from support import DockerArchive, layer_tar
+from support import DockerArchive, OciArchive, layer_tar
 from support.builds import BuildTestCase
 
 RECIPE = ("FROM scratch\nCOPY --chmod=4755 file dir/setuid\nCOPY --chmod=640 --chown=12:34 file dir/file\n"
@@ -112,6 +113,23 @@ class Images(OutputCase):
         for form, diffs in plain.items():
             self.assertEqual(diffs, self.config(image)["rootfs"]["diff_ids"], form)
 
+    def test_forced_compression_takes_no_form_of_others(self):
+        layer = layer_tar([("a", "1" * 10_000)])
+        foreign = gzip.compress(layer, 9, mtime=77)
+        archive = OciArchive()
+        manifest = archive.manifest([layer])
+        manifest["layers"] = [archive.describe(manifest["layers"][0]["mediaType"], foreign)]
+        archive.index["manifests"] = [archive.describe("application/vnd.oci.image.manifest.v1+json", manifest, annotations={
+            "io.containerd.image.name": "reg.example/foreign:1"})]
+        self.mkimg.ok("load", "-i", archive.write_tar(self.path("in.tar")))
+        digests = []
+        for force in ("false", "true"):
+            self.output(f"type=oci,dest={self.path('out.tar')},force-compression={force}",
+                        recipe="FROM reg.example/foreign:1\nLABEL a=b\n")
+            digests.append(self.manifest(self.path("out.tar"))[1]["layers"][0]["digest"])
+        self.assertEqual(digests[0], "sha256:" + hashlib.sha256(foreign).hexdigest())
+        self.assertNotEqual(digests[1], digests[0])
+
     def test_docker_media_types(self):
         self.output(f"type=oci,dest={self.path('out.tar')},oci-mediatypes=false")
         entry, manifest = self.manifest(self.path("out.tar"))
@@ -166,7 +184,8 @@ class Specifications(OutputCase):
                 (f"type=ocl,dest={out}", "did you mean oci?"), (f"type=oci,dst={out}", "did you mean dest?"),
                 (f"type=oci,dest={out},compresion=gzip", "did you mean compression?"),
                 (f"type=oci,dest={out},compression=gzipp", "did you mean gzip?"),
-                (f"type=oci,dest={out},compression-level=10", "0 to 9"),
+                (f"type=oci,dest={out},compression-level=10", "1 to 9"),
+                (f"type=oci,dest={out},compression-level=0", "1 to 9"),
                 (f"type=oci,dest={out},compression=uncompressed,compression-level=1", "no meaning"),
                 (f"type=oci,dest={out},compression=estargz", "not supported yet"),
                 (f"type=oci,dest={out},compression=zstd,oci-mediatypes=false", "OCI media types"),
