@@ -16,7 +16,8 @@ namespace mkimg::builder {
 namespace {
 
 constexpr std::size_t small_file = 64 * 1024;
-constexpr std::uint64_t write_back_step = 16U << 20U;
+// Where the kernel copies, a piece at a time, so that a full disk shows early.
+constexpr std::uint64_t copy_step = 16U << 20U;
 
 // Runs `create` until it doesn't fail with EEXIST, removing what is in its way.
 template <typename Create>
@@ -146,19 +147,13 @@ void copy_bytes(int from, int to, std::uint64_t size, const PathText& path) {
     }
     bool share = true;
     for (std::uint64_t done = 0; done < size;) {
-        const std::uint64_t step = std::min(write_back_step, size - done);
+        const std::uint64_t step = std::min(copy_step, size - done);
         std::uint64_t copied = share ? copy_in_kernel(from, to, step, path) : 0;
         if (copied == 0) {
             share = false;
             copied = copy_through_memory(from, to, step, path);
         }
         if (copied == 0) return;
-        // Starts the write-back of what was just written, so that the last sync is short. An overlay
-        // passes this advice on to the real file (sync_file_range it doesn't), and pages that are
-        // being written stay in memory, where the layer's hash finds them.
-        if (size >= write_back_step) {
-            ::posix_fadvise(to, static_cast<off_t>(done), static_cast<off_t>(copied), POSIX_FADV_DONTNEED);
-        }
         done += copied;
     }
 }
