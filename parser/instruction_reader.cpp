@@ -17,6 +17,12 @@ std::string name(const Instruction& instruction) {
     return std::string(name_of(instruction.keyword));
 }
 
+// A word in a message; a blob that strayed into a recipe is not repeated whole.
+std::string brief(std::string_view word) {
+    constexpr std::size_t most = 80;
+    return word.size() <= most ? std::string(word) : std::string(word.substr(0, most)) + "...";
+}
+
 // Where to point at when arguments are at fault that may be missing.
 Span arguments_or_keyword(const Header& header) {
     return header.arguments.text.empty() ? header.keyword : header.arguments;
@@ -49,7 +55,7 @@ std::optional<Instruction> InstructionReader::read_span(Span text) {
     const auto keyword = keyword_of(header.keyword.text);
     if (!keyword) {
         const auto near = nearest_keyword(header.keyword.text);
-        report(header.keyword, "unknown instruction: " + std::string(header.keyword.text),
+        report(header.keyword, "unknown instruction: " + brief(header.keyword.text),
                near ? "did you mean " + *near + "?"
                     : std::string("where this belongs to the line above, end that one with ") + escape_);
         return std::nullopt;
@@ -112,7 +118,7 @@ void InstructionReader::read_from(const Header& header, Instruction& instruction
     take_argument(*parts->as, instruction);
     take_argument(*parts->name, instruction);
     require(is_stage_name(parts->name->text), *parts->name,
-            "invalid name for build stage: '" + std::string(parts->name->text) +
+            "invalid name for build stage: '" + brief(parts->name->text) +
                 "', name can't start with a number or contain symbols",
             "begin with a letter; letters, digits, - _ and . may follow");
 }
@@ -215,7 +221,7 @@ void InstructionReader::read_assignments(const Header& header, Instruction& inst
     }
     for (const Span word : words) {
         if (word.text.find('=') == std::string_view::npos) {
-            report(word, "can't find = in '" + std::string(word.text) + "': must be of the form NAME=value",
+            report(word, "can't find = in '" + brief(word.text) + "': must be of the form NAME=value",
                    "put a value with blanks in double quotes");
         } else {
             take_pair(word, instruction);
@@ -250,7 +256,7 @@ void InstructionReader::read_healthcheck(const Header& header, Instruction& inst
         }
         require(instruction.arguments.size() > 1, parts->type, "missing command after HEALTHCHECK CMD", hint);
     } else {
-        report(parts->type, "unknown type '" + std::string(parts->type.text) + "' in HEALTHCHECK", hint);
+        report(parts->type, "unknown type '" + brief(parts->type.text) + "' in HEALTHCHECK", hint);
     }
 }
 

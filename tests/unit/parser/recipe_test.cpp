@@ -130,6 +130,12 @@ TEST(Recipe, PlacesDontMultiplyTheText) {
     EXPECT_LE(excerpts, 16U << 20U);
 }
 
+TEST(Recipe, MessagesStayShort) {
+    const std::string blob(5000, 'x');
+    EXPECT_THAT(messages("FROM a\n" + blob + "\n"),
+                ElementsAre("unknown instruction: " + std::string(80, 'x') + "..."));
+}
+
 TEST(Recipe, EveryPrefixIsReadWithoutHarm) {
     const std::string text =
         "# escape=`\r\nARG A=\"b\nFROM --platform=x a AS b\nRUN --mount=\"x <<-\"E\" `\n\n <<F\n\tE\nF\n"
