@@ -1,7 +1,6 @@
 """Root file systems as tars: a busybox one for RUN, and arbitrary ones made entry by entry."""
 
 import io
-import os
 import shutil
 import tarfile
 
