@@ -66,7 +66,7 @@ class Store {
 
     // One durability point: what is in the store now survives a power loss. What is recorded later is
     // forgotten at the first opening after one, for its files may be short. Does nothing where nothing
-    // new was recorded. Call it before tag().
+    // new was recorded.
     void sync();
     // For the same transaction that records a layer or blob whose files are not synced yet.
     enum class Kind { layer, blob };
@@ -108,7 +108,8 @@ class Store {
         std::vector<std::string> names;  // familiar names with tags; may be empty
         std::int64_t created = 0;        // when it came into the store, unix seconds
     };
-    // Points the name at the image; another image that had it keeps its ID but loses the name.
+    // Points the name at the image, after a sync(); another image that had it keeps its ID but loses
+    // the name.
     void tag(const Reference& name, const Digest& id);
     // Records an image without a name. It is listed and found by its ID until prune takes it.
     void add_image(const Digest& id);

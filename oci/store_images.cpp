@@ -57,6 +57,8 @@ std::string key(const Reference& name) {
 void Store::tag(const Reference& name, const Digest& id) {
     const std::string text = key(name);
     if (image_of_name(db(), text) == id.str()) return;
+    // A name that outlives a power loss must not lead to an image that doesn't.
+    sync();
     db().transaction(
         [&] {
             insert_image(*this, id);
