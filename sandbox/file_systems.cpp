@@ -136,6 +136,32 @@ void mount_dev(const Request& request, FileSystems& systems) {
     make_link(dev, "stderr", "/proc/self/fd/2");
 }
 
+// Where to mount, resolved in what the mounts so far have left. It exists in the image unless it lies in
+// one of those; then what is missing is made there.
+UniqueFd target_of(int root, const std::string& target, bool directory) {
+    auto place = try_open_in_root(root, target, O_PATH);
+    if (!place) {
+        const auto [parent, name] = split_path(target);
+        const UniqueFd above = make_directories_in_root(root, directory ? target : parent, {});
+        if (!directory) open_at(above.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+        place = open_in_root(root, target, O_PATH);
+    }
+    struct statfs fs {};
+    if (::fstatfs(place->get(), &fs) != 0) throw_errno("look at", target);
+    if (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC) {
+        throw Error(ErrorCode::recipe, "can't mount at " + target + ": it lies in /proc or /sys",
+                    "choose another target");
+    }
+    if (S_ISDIR(stat_fd(place->get()).st_mode) != directory) {
+        throw Error(ErrorCode::recipe,
+                    "can't mount at " + target + ": " +
+                        (directory ? "the source is a directory and the target is not"
+                                   : "the target is a directory and the source is not"),
+                    "name a target of the same kind as the source");
+    }
+    return std::move(*place);
+}
+
 // Files of this container alone: what the command writes to them is in no layer.
 void mount_etc(const Request& request, const FileSystems& systems) {
     const UniqueFd etc = open_at(systems.scratch.get(), "etc", O_RDONLY | O_DIRECTORY);
@@ -143,7 +169,7 @@ void mount_etc(const Request& request, const FileSystems& systems) {
         write_file(etc.get(), name, content);
         const std::string path = std::string("/etc/") + name;
         attach_mount(clone_mount(open_at(etc.get(), name, O_PATH).get(), false, path).get(),
-                     open_in_root(request.root.get(), path, O_PATH).get(), path);
+                     target_of(request.root.get(), path, false).get(), path);
     };
     place("hosts", request.hosts);
     place("resolv.conf", request.resolv_conf);
@@ -175,32 +201,11 @@ void make_read_only(int proc) {
     }
 }
 
-// In the order given, each resolved in what the ones before it left: a target may lie in another
-// mount. What that one lacks is made there.
+// In the order given: a target may lie in another mount.
 void mount_requested(const Request& request) {
-    const int root = request.root.get();
     for (const MountRequest& mount : request.mounts) {
-        auto place = try_open_in_root(root, mount.target, O_PATH);
-        if (!place) {
-            const auto [parent, name] = split_path(mount.target);
-            const UniqueFd directory = make_directories_in_root(root, mount.directory ? mount.target : parent, {});
-            if (!mount.directory) open_at(directory.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
-            place = open_in_root(root, mount.target, O_PATH);
-        }
-        struct statfs fs {};
-        if (::fstatfs(place->get(), &fs) != 0) throw_errno("look at", mount.target);
-        if (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC) {
-            throw Error(ErrorCode::recipe, "can't mount at " + mount.target + ": it lies in /proc or /sys",
-                        "choose another target");
-        }
-        if (S_ISDIR(stat_fd(place->get()).st_mode) != mount.directory) {
-            throw Error(ErrorCode::recipe,
-                        "can't mount at " + mount.target + ": " +
-                            (mount.directory ? "the source is a directory and the target is not"
-                                             : "the target is a directory and the source is not"),
-                        "name a target of the same kind as the source");
-        }
-        attach_mount(mount.tree.get(), place->get(), mount.target);
+        attach_mount(mount.tree.get(), target_of(request.root.get(), mount.target, mount.directory).get(),
+                     mount.target);
     }
 }
 

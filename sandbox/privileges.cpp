@@ -66,11 +66,13 @@ void limit(int resource, rlim_t soft, rlim_t hard) {
     if (::setrlimit(which, &value) != 0) throw_errno("set a resource limit");
 }
 
-// Programs reopen /dev/stdout; a pipe of root's would refuse them.
+// Programs reopen /dev/stdout; a pipe of root's would refuse them. One that somebody outside of the
+// user namespace made can't be handed over; its owner decides.
 void hand_over_pipes(uid_t uid) {
     for (int fd = 0; fd <= 2; ++fd) {
         struct stat st {};
-        if (::fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && ::fchown(fd, uid, st.st_gid) != 0) {
+        if (::fstat(fd, &st) != 0 || !S_ISFIFO(st.st_mode)) continue;
+        if (::fchown(fd, uid, st.st_gid) != 0 && errno != EPERM && errno != EINVAL) {
             throw_errno("hand over the command's output");
         }
     }

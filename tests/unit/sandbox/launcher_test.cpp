@@ -99,6 +99,15 @@ TEST_F(LauncherTest, StandardInputIsNullOrWhatWasGiven) {
     EXPECT_EQ(run(step).out, "from outside");
 }
 
+TEST_F(LauncherTest, OutputOfAnotherUser) {
+    // Reopening /dev/stdout asks for permission anew: the pipe has to be the user's.
+    Command step = shell("echo direct; echo reopened >/dev/stdout");
+    step.user = "1000";
+    auto [container, output] = start(std::move(step));
+    EXPECT_EQ(container.wait().status, 0);
+    EXPECT_EQ(read_all(output.get(), 100, "output"), "direct\nreopened\n");
+}
+
 TEST_F(LauncherTest, OrphansAreReaped) {
     // Ends only when no zombie is left.
     const Result result = run_shell(
