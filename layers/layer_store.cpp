@@ -13,7 +13,6 @@
 #include "base/overlay.h"
 #include "layers/layer_store_state.h"
 #include "layers/root_metadata.h"
-#include "layers/threaded_hash.h"
 #include "layers/tree_tar.h"
 
 namespace mkimg::layers {
@@ -181,7 +180,7 @@ std::optional<Layer> LayerStore::commit(Snapshot snapshot, const CommitOptions& 
     if (!root_changed && list_directory(upper).empty()) return std::nullopt;
     if (options.epoch) clamp_times(upper, *options.epoch);
 
-    ThreadedHash hash(state_->pool.size() > 1);
+    HashingSink hash;
     const TreeSummary summary = write_tree_tar(upper, hash, {.overlay_marks = true, .root_entry = root_changed});
     if (summary.entries == 0) return std::nullopt;  // only what no layer can hold, such as a socket
     hash.finish();

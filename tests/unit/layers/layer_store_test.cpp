@@ -353,18 +353,6 @@ TEST_F(LayerStoreTest, TheMergedTreeIsOverlaysOwn) {
     EXPECT_THROW(open_at(root.get(), "c", O_WRONLY | O_CREAT, 0644), Error);
 }
 
-TEST_F(LayerStoreTest, AThreadedHashIsTheSameHash) {
-    // Over the size from which a thread hashes, and not a multiple of its block.
-    std::string big;
-    for (int i = 0; big.size() < (21U << 20U) + 12345; ++i) big += std::to_string(i);
-    const auto layer = commit_file(std::nullopt, "big", big);
-    ThreadPool one(1);
-    LayerStore inline_store(store, one);
-    NullSink sink;
-    inline_store.write_tar(*layer, sink);  // hashes in line, and throws where that differs
-    EXPECT_EQ(layers.blob(*layer, {Compression::none}).digest.bytes(), layer->diff.bytes());
-}
-
 TEST_F(LayerStoreTest, ManyThreadsCommitTheSameAndOtherLayers) {
     const auto base = commit_file(std::nullopt, "base", "0");
     std::vector<std::thread> threads;
