@@ -1,5 +1,6 @@
 """Running the program as an ordinary user with id ranges. Needs root, to make that user."""
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -13,6 +14,12 @@ NO_RANGES = "mkimgplain"
 
 def ensure_user(name, ranges):
     """Makes the user where it is missing, with or without subordinate ids."""
+    with open("/tmp/mkimg-test-users.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side, and useradd doesn't wait
+        make_user(name, ranges)
+
+
+def make_user(name, ranges):
     try:
         pwd.getpwnam(name)
     except KeyError:
