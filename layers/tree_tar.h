@@ -24,9 +24,12 @@ struct TreeSummary {
     std::uint64_t bytes = 0;  // of file contents
 };
 
-// Entries sorted bytewise by path (a directory before what it holds), the first name of a hard-linked
-// file in that order carries the content. Sockets are left out. Only `root` and what lies below it
-// in the same mount is read; nothing is followed. What changes while it is read is Error(conflict).
+// Entries are sorted bytewise by their names in the tar, where a directory's ends in "/" (so "a-b" comes
+// before "a/", and "a/" before "a/x"); an opaque mark is the first in its directory. The first name
+// of a hard-linked file in that order carries the content. Sockets are left out. Of extended
+// attributes, user.* and security.capability are kept (layers/xattrs.h says why). Only `root` and
+// what lies below it in the same mount is read; nothing is followed. What changes while it is read
+// is Error(conflict), and a mount below too; a name that would mean a whiteout is Error(unsupported).
 TreeSummary write_tree_tar(int root, Sink& sink, const TreeTarOptions& options = {});
 
 // Sets every mtime below root (and of root) that is later than `epoch` to it.
