@@ -77,7 +77,7 @@ StepOutcome copy_step(const parser::Instruction& line, const CopySourceLayers* f
         from == nullptr ? "" : request_key(request, from->chain ? from->chain->str() : "scratch");
     if (from != nullptr) digest = services.cache.memo("copy", memo_key);
     if (!digest) {
-        digest = to_hex(content_digest(planned(), services.pool));
+        digest = to_hex(content_digest(planned(), services.pool, &services.cancel));
         digested = true;
         if (from != nullptr) services.cache.put_memo("copy", memo_key, *digest);
     }
@@ -93,7 +93,8 @@ StepOutcome copy_step(const parser::Instruction& line, const CopySourceLayers* f
         .field("epoch", request.epoch ? std::to_string(*request.epoch) : "");
     return cached_or_made(key, state, services, [&](layers::Snapshot& snapshot) {
         CopyPlan& copy = planned();
-        if (!digested) content_digest(copy, services.pool);  // execute_copy copies what was digested
+        // A digest known from an earlier build is of layers that can't have changed since.
+        if (!digested) index_sources(copy, services.pool, &services.cancel);
         std::vector<int> lower;
         for (const UniqueFd& fd : snapshot.lower) lower.push_back(fd.get());
         const UniqueFd root = mount_overlay({lower, snapshot.upper.get(), snapshot.work.get()});

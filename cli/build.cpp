@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/App.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 
@@ -139,7 +140,11 @@ void build(const Globals& globals, const BuildOptions& options) {
     const builder::BuildSummary summary =
         builder::build(request, {session.store, session.layers, session.pool, launcher, *progress, cancel});
     if (options.quiet) {
-        print(summary.image.str() + "\n");
+        // An archive on stdout must hold nothing else.
+        const bool stdout_is_taken = std::any_of(request.outputs.begin(), request.outputs.end(),
+                                                 [](const auto& output) { return output.destination == "-"; });
+        const std::string id = summary.image.str() + "\n";
+        stdout_is_taken ? write_full(STDERR_FILENO, id) : print(id);
         return;
     }
     std::string steps = std::to_string(summary.ran) + " steps ran, " + std::to_string(summary.cached) + " were cached";

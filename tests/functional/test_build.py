@@ -136,6 +136,19 @@ class Steps(BuildTestCase):
         self.assertEqual(meta["containerimage.digest"], shown["Digest"])
         self.assertIn(image, result.stderr)
 
+    def test_an_archive_on_stdout_stands_alone(self):
+        result = self.build("FROM base\nRUN echo x > /x\n", "-q", "-o", "type=oci,dest=-")
+        archive = self.write("out.tar", result.raw)
+        shown = json.loads(subprocess.run(["skopeo", "inspect", "--config", f"oci-archive:{archive}"],
+                                          capture_output=True, check=True).stdout)
+        self.assertEqual(len(shown["rootfs"]["diff_ids"]), 2)
+        self.assertEqual(len(result.raw) % 512, 0)
+        self.assertRegex(result.stderr, "^sha256:[0-9a-f]{64}\n$")
+
+    def test_commands_start_with_default_signals(self):
+        self.build("FROM base\nRUN grep -E '^Sig(Ign|Blk):' /proc/self/status > /s\n", "-t", "app")
+        self.assertEqual(self.in_image("app", "cat", "/s"), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n")
+
     def config_id(self, name):
         for image in self.mkimg.ok("images", "--format", "json").json():
             if name in json.dumps(image):
