@@ -379,7 +379,8 @@ TEST_F(LayerStoreTest, ManyThreadsCommitTheSameAndOtherLayers) {
 }
 
 // One build, as a process of its own: commits the same layers as all others and some of its own.
-[[noreturn]] void commit_in_child(const std::string& root, int number, int rounds) {
+// A byte goes to `progress` after each round.
+[[noreturn]] void commit_in_child(const std::string& root, int number, int rounds, int progress = -1) {
     try {
         oci::Store store(root);
         store.lock(oci::Store::Use::shared);
@@ -395,6 +396,7 @@ TEST_F(LayerStoreTest, ManyThreadsCommitTheSameAndOtherLayers) {
                 if (name == "same") parent = layer->chain;
             }
             store.sync();
+            if (progress >= 0) write_full(progress, std::string_view("."));
         }
     } catch (const std::exception& e) {
         std::fprintf(stderr, "%s\n", e.what());
@@ -441,10 +443,16 @@ TEST(LayerStoreProcesses, CommitTheSameLayersAtOnce) {
 TEST(LayerStoreProcesses, AKillAtAnyMomentLeavesTheStoreWhole) {
     const TempDir dir;
     for (int round = 0; round < 40; ++round) {
+        Pipe progress = make_pipe();
         const pid_t pid = ::fork();
         ASSERT_GE(pid, 0);
-        if (pid == 0) commit_in_child(dir.path("s"), round, 1000);
-        ::usleep(static_cast<useconds_t>(1000 + round * 1500));
+        if (pid == 0) commit_in_child(dir.path("s"), round, 1000, progress.write.get());
+        progress.write.reset();
+        // While the store is made or opened, then after some layers; then a little into what comes next.
+        std::byte seen[3];
+        const auto rounds_first = static_cast<std::size_t>(round % 4);
+        ASSERT_EQ(read_full(progress.read.get(), std::span(seen).first(rounds_first)), rounds_first);
+        ::usleep(static_cast<useconds_t>(round * 200));
         ::kill(pid, SIGKILL);
         ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
     }
