@@ -406,6 +406,9 @@ TEST_F(LayerStoreTest, ManyThreadsCommitTheSameAndOtherLayers) {
 }
 
 void expect_whole(oci::Store& store, ThreadPool& pool) {
+    for (const Finding& finding : fsck(store, pool, {})) {
+        EXPECT_EQ(finding.kind, Finding::Kind::rubbish) << finding.subject << " " << finding.what;
+    }
     LayerStore layers(store, pool);
     std::vector<ChainId> chains;
     store.db().execute("SELECT chain FROM layers", {},
