@@ -81,6 +81,17 @@ void wipe_arguments() {
     }
 }
 
+void close_above(int last) {
+    if (::syscall(SYS_close_range, last + 1U, ~0U, 0U) == 0) return;
+    // A seccomp filter around mkimg that doesn't know the call.
+    const UniqueFd directory = open_path("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+    for (const DirEntry& entry : list_directory(directory.get())) {
+        const auto number = parse_u64(entry.name);
+        const int fd = number ? static_cast<int>(*number) : -1;
+        if (fd > last && fd != directory.get()) ::close(fd);
+    }
+}
+
 // The launcher inherits everything of mkimg's; containers must inherit nothing.
 void shed_inheritance(UniqueFd& control) {
     ::setsid();  // Ctrl-C in the terminal is for mkimg, which ends containers in its own way
@@ -99,7 +110,7 @@ void shed_inheritance(UniqueFd& control) {
         if (::dup3(control.get(), place, O_CLOEXEC) < 0) throw_errno("place the launcher's socket");
         control.reset(place);
     }
-    ::syscall(SYS_close_range, place + 1U, ~0U, 0U);
+    close_above(place);
 }
 
 }  // namespace
