@@ -11,8 +11,8 @@ namespace mkimg::builder {
 namespace {
 
 using testing::CopyFixture;
-using testing::old_time;
 using ::testing::HasSubstr;
+using testing::old_time;
 
 class TreeDigestTest : public CopyFixture {
   protected:
