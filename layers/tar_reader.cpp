@@ -19,7 +19,9 @@ namespace {
 
 constexpr std::size_t buffer_size = 256 * 1024;
 constexpr std::uint64_t largest_id = 0xFFFFFFFEULL;  // 2^32-1 means "leave it" to chown
-constexpr std::size_t longest_target = 4095;         // PATH_MAX without its NUL
+constexpr dev_t largest_major = (1U << 12U) - 1;     // Linux's dev_t: 12 bits and 20
+constexpr dev_t largest_minor = (1U << 20U) - 1;
+constexpr std::size_t longest_target = 4095;  // PATH_MAX without its NUL
 
 // libarchive converts names by the thread's LC_CTYPE. In C.UTF-8, what PAX gives as UTF-8 passes
 // as it is, and what is not UTF-8 is handed out raw with a warning.
@@ -162,8 +164,11 @@ Entry TarReader::State::translate() {
         bytes += made.size;
     }
     if (made.type == EntryType::char_device || made.type == EntryType::block_device) {
-        made.major = static_cast<std::uint32_t>(::archive_entry_rdevmajor(entry));
-        made.minor = static_cast<std::uint32_t>(::archive_entry_rdevminor(entry));
+        const dev_t major = ::archive_entry_rdevmajor(entry);
+        const dev_t minor = ::archive_entry_rdevminor(entry);
+        if (major > largest_major || minor > largest_minor) fail("a device number that Linux doesn't have");
+        made.major = static_cast<std::uint32_t>(major);
+        made.minor = static_cast<std::uint32_t>(minor);
     }
     read_link(made);
     read_xattrs(made);

@@ -263,6 +263,13 @@ inline std::vector<Case> metadata() {
              .end()
              .bytes(),
          "", "b block 7:300 660\nc char 1:3 600\n"},
+        {"device_major_too_large", tar().add({.name = "c", .type = '3', .major = 4096}).end().bytes(),
+         "a device number", ""},
+        {"device_minor_too_large", tar().add({.name = "c", .type = '4', .minor = 1U << 20U}).end().bytes(),
+         "a device number", ""},
+        {"device_largest",
+         tar().add({.name = "c", .type = '4', .mode = 0600, .major = 4095, .minor = 1048575}).end().bytes(), "",
+         "c block 4095:1048575 600\n"},
         {"uid_negative", tar().add({.name = "a", .raw_uid = RawTar::base256(-1, 8)}).end().bytes(),
          "user id -1 is out of range", ""},
         {"uid_unchanged", tar().pax({{"uid", "4294967295"}}).file("a").end().bytes(), "is out of range", ""},
