@@ -27,9 +27,7 @@ std::vector<oci::Reference> parse_tags(const std::vector<std::string>& tags) {
     std::vector<oci::Reference> names;
     for (const std::string& tag : tags) {
         names.push_back(oci::Reference::parse(tag));
-        if (names.back().digest) {
-            throw Error(ErrorCode::usage, "--tag " + tag + ": a tag can't have a digest", "leave out what follows @");
-        }
+        oci::Store::check_new_name(names.back());
     }
     return names;
 }

@@ -59,7 +59,8 @@ std::vector<std::string> BuildArgs::unused() const {
 void ArgScope::declare(std::string_view name, std::optional<std::string> value) {
     for (Arg& arg : args_) {
         if (arg.name == name) {
-            arg.value = std::move(value);
+            // `ARG NAME` without a value leaves an earlier default as it is.
+            if (value) arg.value = std::move(value);
             return;
         }
     }

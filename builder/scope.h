@@ -41,7 +41,7 @@ struct Arg {
     std::optional<std::string> value;
 };
 
-// ARGs declared so far, in order; a later declaration replaces an earlier one.
+// ARGs declared so far, in order; a later declaration with a value replaces an earlier one.
 class ArgScope {
   public:
     void declare(std::string_view name, std::optional<std::string> value);

@@ -1,8 +1,11 @@
 // mkimg build [OPTIONS] PATH | -
+#include <arpa/inet.h>
 #include <unistd.h>
 
 #include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <memory>
 
@@ -76,7 +79,17 @@ std::pair<std::string, std::string> parse_host(const std::string& text) {
     if (separator == std::string::npos || separator == 0 || separator + 1 == text.size()) {
         throw Error(ErrorCode::usage, "--add-host " + text + ": HOST:IP is needed");
     }
-    return {text.substr(0, separator), text.substr(separator + 1)};
+    const std::string name = text.substr(0, separator);
+    const std::string address = text.substr(separator + 1);
+    std::array<unsigned char, sizeof(in6_addr)> parsed{};
+    const bool is_address = ::inet_pton(AF_INET, address.c_str(), parsed.data()) == 1 ||
+                            ::inet_pton(AF_INET6, address.c_str(), parsed.data()) == 1;
+    const bool is_name = std::all_of(name.begin(), name.end(), [](unsigned char c) { return c > ' ' && c != 0x7F; });
+    if (!is_address || !is_name || address.find('\0') != std::string::npos) {
+        throw Error(ErrorCode::usage, "--add-host " + text + ": not a host name and an IPv4 or IPv6 address",
+                    "for example --add-host db:10.0.0.5");
+    }
+    return {name, address};
 }
 
 builder::BuildRequest make_request(const BuildOptions& options) {
@@ -190,7 +203,9 @@ void add_build(CLI::App& command, Globals& globals) {
         ->allow_extra_args(false);
     command.add_option("--source-date-epoch", options->epoch, "Clamp all times to this (also $SOURCE_DATE_EPOCH)")
         ->type_name("SECONDS");
-    command.add_option("--jobs", options->jobs, "Steps side by side (default: one per CPU)")->type_name("N");
+    command.add_option("--jobs", options->jobs, "Steps side by side (default: one per CPU)")
+        ->type_name("N")
+        ->check(CLI::Range(1, 1024));
     command.add_flag("-q,--quiet", options->quiet, "Print the image ID and nothing else");
     command.add_option("--progress", options->progress, "auto, tty, plain or quiet")->type_name("KIND");
     command.add_option("--iidfile", options->iid_file, "Write the image ID to a file")->type_name("FILE");

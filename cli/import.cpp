@@ -40,7 +40,7 @@ void import(const Globals& globals, const ImportOptions& options) {
                     "download it and pipe it in: curl URL | mkimg import - NAME");
     }
     const auto name = oci::Reference::parse(options.name);
-    if (name.digest) throw Error(ErrorCode::usage, options.name + ": a new image's name has no digest");
+    oci::Store::check_new_name(name);
     builder::RootfsOptions rootfs{.changes = options.changes,
                                   .message = options.message,
                                   .platform = oci::Platform::host(),

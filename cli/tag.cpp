@@ -16,10 +16,7 @@ struct TagOptions {
 
 void tag(const Globals& globals, const TagOptions& options) {
     const auto name = oci::Reference::parse(options.name);
-    if (name.digest) {
-        throw Error(ErrorCode::usage, options.name + ": a name with a digest can't be given to an image",
-                    "leave out what follows @");
-    }
+    oci::Store::check_new_name(name);
     oci::Store store(globals.root);
     store.lock(oci::Store::Use::shared);
     store.tag(name, require_image(store, options.source).id);

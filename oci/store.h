@@ -108,6 +108,9 @@ class Store {
         std::vector<std::string> names;  // familiar names with tags; may be empty
         std::int64_t created = 0;        // when it came into the store, unix seconds
     };
+    // Throws Error(usage) for a name that no image may be given: one with a digest, and `scratch`, which
+    // FROM takes for the empty image.
+    static void check_new_name(const Reference& name);
     // Points the name at the image, after a sync(); another image that had it keeps its ID but loses
     // the name.
     void tag(const Reference& name, const Digest& id);

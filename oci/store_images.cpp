@@ -54,7 +54,18 @@ std::string key(const Reference& name) {
 
 }  // namespace
 
+void Store::check_new_name(const Reference& name) {
+    if (name.digest) {
+        throw Error(ErrorCode::usage, name.familiar() + ": a name with a digest can't be given to an image",
+                    "leave out what follows @");
+    }
+    if (name.registry == "docker.io" && name.repository == "library/scratch") {
+        throw Error(ErrorCode::usage, "scratch is reserved: FROM takes it for the empty image", "choose another name");
+    }
+}
+
 void Store::tag(const Reference& name, const Digest& id) {
+    check_new_name(name);
     const std::string text = key(name);
     if (image_of_name(db(), text) == id.str()) return;
     // A name that outlives a power loss must not lead to an image that doesn't.

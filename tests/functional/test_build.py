@@ -77,6 +77,16 @@ class Steps(BuildTestCase):
         self.assertEqual(self.config(image)["config"]["WorkingDir"], "/srv/a/b")
         self.assertEqual(self.in_image("app", "cat", "/pwd"), "/srv/a/b\n")
 
+    def test_an_arg_again_without_a_value_keeps_its_default(self):
+        self.build("FROM base\nARG A=1\nARG A\nRUN echo $A > /a\n", "-t", "app")
+        self.assertEqual(self.in_image("app", "cat", "/a"), "1\n")
+
+    def test_add_host(self):
+        self.build("FROM base\nRUN cp /etc/hosts /h\n", "-t", "app", "--add-host", "db:10.0.0.5", "--add-host", "six:::1")
+        hosts = [line.split() for line in self.in_image("app", "cat", "/h").splitlines()]
+        self.assertIn(["10.0.0.5", "db"], hosts)
+        self.assertIn(["::1", "six"], hosts)
+
     def test_config_instructions(self):
         image = self.image_id(
             "FROM base\nLABEL a=1 b=\"two words\"\nMAINTAINER me <me@example.org>\nEXPOSE 80 53/udp\nVOLUME /data /cache\n"
@@ -200,7 +210,10 @@ class Failures(BuildTestCase):
                 ((context, "--unknown"), "unknown flag --unknown"), ((context, "--targe", "x"), "did you mean --target"),
                 ((context, "-f", "nope"), "nope"), ((context, "--platform", "linux/s390x"), "not supported yet"),
                 ((context, "-o", "type=nope"), "nope"), ((context, "--network", "moon"), "moon"),
-                ((context, "--source-date-epoch", "yesterday"), "yesterday")):
+                ((context, "--source-date-epoch", "yesterday"), "yesterday"),
+                ((context, "--add-host", "h:1.1.1.1\nevil"), "address"), ((context, "--add-host", "q:notanip"), "notanip"),
+                ((context, "--jobs", "-1"), "--jobs"), ((context, "--jobs", "0"), "--jobs"),
+                ((context, "-t", "scratch"), "reserved")):
             result = self.mkimg.fails(2, "build", *arguments)
             self.assertIn(words, result.stderr.replace("lower-case", "lowercase").replace("lower case", "lowercase"))
 
