@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import unittest
 
 from support.builds import base_tar, mounts_below, processes_with
@@ -45,11 +46,11 @@ class Attacks(TestCase):
     def sh(self, script, *options, image="base", **keywords):
         return self.mkimg.run("run", *options, "--entrypoint", "/bin/sh", image, "-c", script, **keywords)
 
-    def canary(self):
+    def canary(self, path=None):
         """A folder of the host that must stay as it is; open to all, so that only mkimg protects it."""
-        path = self.path("canary")
+        path = path or self.path("canary")
         for name in ("hosts", "hostname", "resolv.conf", "passwd"):
-            self.write(f"canary/{name}", "", 0o666)
+            self.write(f"{path}/{name}", "", 0o666)
         os.chmod(path, 0o777)
         os.utime(path, (1, 1))
         before = self.state(path)
@@ -134,7 +135,9 @@ class Attacks(TestCase):
             self.assertIn(f"/{name} is a symbolic link", result.stderr)
 
     def test_other_folders_that_are_links(self):  # CVE-2026-41579
-        canary = self.canary()
+        outside = tempfile.mkdtemp(dir="/var/tmp")  # below /tmp, the image's own /tmp would make it a loop
+        self.addCleanup(shutil.rmtree, outside)
+        canary = self.canary(outside)
         self.bare_image("links", [(name, None, {"type": tarfile.SYMTYPE, "linkname": canary}) for name in ("etc", "tmp", "run")])
         self.build("FROM links\nRUN echo x >/etc/hosts\n")
         self.write("source/file", "x")
