@@ -5,8 +5,9 @@ target_compile_options(mkimg_options INTERFACE
   -Wno-missing-field-initializers)
 # GCC 12 sees overlaps in std::string's own code where there are none (bug 105329).
 target_compile_options(mkimg_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
-# libseccomp's macros are compound literals of C.
-target_compile_options(mkimg_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wno-c99-extensions>)
+# libseccomp's macros are compound literals of C; g++'s -Wconversion leaves signs out.
+target_compile_options(mkimg_options INTERFACE
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-c99-extensions> $<$<CXX_COMPILER_ID:Clang>:-Wno-sign-conversion>)
 target_compile_definitions(mkimg_options INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64)
 
 # mkimg_library(NAME [PUBLIC targets…] [PRIVATE targets…]): one static library for one folder.
