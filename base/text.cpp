@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <ctime>
 #include <limits>
 
@@ -185,7 +186,7 @@ std::string human_size(std::uint64_t bytes) {
 
 std::string human_duration(double seconds) {
     if (seconds < 59.995) return fmt::format("{:.2f} s", seconds);
-    const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
+    const auto whole = static_cast<std::uint64_t>(std::llround(seconds));
     return fmt::format("{} min {:02} s", whole / 60, whole % 60);
 }
 

@@ -33,7 +33,7 @@ std::vector<oci::Reference> parse_tags(const std::vector<std::string>& tags) {
 }
 
 oci::Platform target_platform(const BuildRequest& request) {
-    const oci::Platform host = oci::Platform::host();
+    oci::Platform host = oci::Platform::host();
     if (request.platform.empty()) return host;
     if (!(oci::Platform::parse(request.platform) == host)) {
         throw Error(ErrorCode::unsupported, "--platform " + request.platform + ": building for another platform than " +

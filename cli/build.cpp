@@ -160,9 +160,12 @@ void build(const Globals& globals, const BuildOptions& options) {
         stdout_is_taken ? write_full(STDERR_FILENO, id) : print(id);
         return;
     }
-    std::string steps = std::to_string(summary.ran) + " steps ran, " + std::to_string(summary.cached) + " were cached";
+    std::string steps = std::to_string(summary.ran) + (summary.ran == 1 ? " step ran, " : " steps ran, ") +
+                        std::to_string(summary.cached) + (summary.cached == 1 ? " was cached" : " were cached");
     if (summary.ran == 0) {
-        steps = "nothing to run: all " + std::to_string(summary.cached) + " steps that change files were cached";
+        steps = summary.cached == 1
+                    ? "nothing to run: the one step that changes files was cached"
+                    : "nothing to run: all " + std::to_string(summary.cached) + " steps that change files were cached";
         if (summary.cached == 0) steps = "no step changes files";
     }
     progress->note("image " + summary.image.str() + " (" + steps + ")");

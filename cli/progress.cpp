@@ -20,6 +20,12 @@ void say(const std::string& text) {
     }
 }
 
+// What a terminal would show of a line that its program rewrote with carriage returns.
+std::string_view as_shown(std::string_view line) {
+    while (line.ends_with('\r')) line.remove_suffix(1);
+    return line.substr(line.rfind('\r') + 1);
+}
+
 std::string heading(const builder::StepInfo& step) {
     return fmt::format("#{} [{} {}/{}] {}\n", step.id, printable(step.stage), step.number, step.total,
                        printable(step.text));
@@ -45,11 +51,11 @@ void PlainProgress::print_lines(const builder::StepInfo& step, Running& running,
     std::string text;
     std::string_view rest = running.partial;
     for (std::size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
-        text += fmt::format("#{} {:.3f} {}\n", step.id, seconds, printable(rest.substr(0, end)));
+        text += fmt::format("#{} {:.3f} {}\n", step.id, seconds, printable(as_shown(rest.substr(0, end))));
         rest.remove_prefix(end + 1);
     }
     if (all && !rest.empty()) {
-        text += fmt::format("#{} {:.3f} {}\n", step.id, seconds, printable(rest));
+        text += fmt::format("#{} {:.3f} {}\n", step.id, seconds, printable(as_shown(rest)));
         rest = {};
     }
     running.partial = std::string(rest);

@@ -81,6 +81,11 @@ class Steps(BuildTestCase):
         self.build("FROM base\nARG A=1\nARG A\nRUN echo $A > /a\n", "-t", "app")
         self.assertEqual(self.in_image("app", "cat", "/a"), "1\n")
 
+    def test_a_line_rewritten_with_carriage_returns_is_shown_as_a_terminal_would(self):
+        result = self.build("FROM base\nRUN printf '10%%\\r50%%\\r100%%\\r\\n'\n")
+        self.assertRegex(result.stderr, r"(?m)^#1 \d+\.\d+ 100%$")
+        self.assertIn("(1 step ran, 0 were cached)", result.stderr)
+
     def test_add_host(self):
         self.build("FROM base\nRUN cp /etc/hosts /h\n", "-t", "app", "--add-host", "db:10.0.0.5", "--add-host", "six:::1")
         hosts = [line.split() for line in self.in_image("app", "cat", "/h").splitlines()]

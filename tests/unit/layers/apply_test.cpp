@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/error.h"
@@ -212,6 +212,35 @@ TEST_F(ApplyLayers, AFileTakesADirectorysPlace) {
     expect(RawTar().file("a", "now a file").end().bytes(), "/ 755\na 644 'now a file'\nf 644 '3'\ntmp/ 1777\n");
 }
 
+// Runs `work` in a process whose root is uid 1000 of the host, and returns its exit status. It is
+// cloned into the namespace, not forked and then moved: under the thread sanitizer a forked process
+// has a second thread at once, and may not enter one.
+template <typename Work>
+int as_root_of_a_namespace(Work work) {
+    Pipe mapped = make_pipe();
+    const auto child = static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+    if (child < 0) throw_errno("clone into a user namespace");
+    if (child == 0) {
+        mapped.write.reset();
+        char go = 0;
+        if (::read(mapped.read.get(), &go, 1) != 1) ::_exit(10);
+        if (::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0) ::_exit(11);
+        try {
+            ::_exit(work());
+        } catch (const Error& error) {
+            ::fputs(error.what(), stderr);
+            ::_exit(13);
+        }
+    }
+    const std::string proc = "/proc/" + std::to_string(child);
+    write_full(open_path(proc + "/uid_map", O_WRONLY).get(), "0 1000 1");
+    write_full(open_path(proc + "/gid_map", O_WRONLY).get(), "0 1000 1");
+    write_full(mapped.write.get(), "x");
+    int status = 0;
+    if (::waitpid(child, &status, 0) != child) throw_errno("wait for a child");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 // In a user namespace with all ids mapped, on a tmpfs of its own: what a rootless build is.
 TEST(ApplyRootless, DevicesAreLeftOutAndWhiteoutsAndUserXattrsWork) {
     const std::string tar = RawTar()
@@ -228,29 +257,15 @@ TEST(ApplyRootless, DevicesAreLeftOutAndWhiteoutsAndUserXattrsWork) {
     const TempDir out;
     ASSERT_EQ(::fchmod(out.fd(), 0777), 0);
     ASSERT_EQ(::fchown(out.fd(), 1000, 1000), 0);
-    const pid_t child = ::fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-        if (::setresgid(1000, 1000, 1000) != 0 || ::setresuid(1000, 1000, 1000) != 0) ::_exit(10);
-        if (::prctl(PR_SET_DUMPABLE, 1) != 0 || ::unshare(CLONE_NEWUSER) != 0) ::_exit(11);
-        try {
-            write_full(open_path("/proc/self/setgroups", O_WRONLY).get(), "deny");
-            write_full(open_path("/proc/self/uid_map", O_WRONLY).get(), "0 1000 1");
-            write_full(open_path("/proc/self/gid_map", O_WRONLY).get(), "0 1000 1");
-            const Applied applied = apply(tar, out.fd());
-            StringSink again;
-            write_tree_tar(out.fd(), again);
-            const UniqueFd file = open_at(out.fd(), "again.tar", O_WRONLY | O_CREAT, 0644);
-            write_full(file.get(), again.text());
-            ::_exit(applied.skipped_devices == 1 ? 0 : 12);
-        } catch (const Error& error) {
-            ::fputs(error.what(), stderr);
-            ::_exit(13);
-        }
-    }
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    EXPECT_EQ(WEXITSTATUS(status), 0);
+    EXPECT_EQ(as_root_of_a_namespace([&] {
+                  const Applied applied = apply(tar, out.fd());
+                  StringSink again;
+                  write_tree_tar(out.fd(), again);
+                  const UniqueFd file = open_at(out.fd(), "again.tar", O_WRONLY | O_CREAT, 0644);
+                  write_full(file.get(), again.text());
+                  return applied.skipped_devices == 1 ? 0 : 12;
+              }),
+              0);
     EXPECT_EQ(output_of("tar --xattrs --xattrs-include='*' --numeric-owner -tvvf " + out.path("again.tar") +
                         " | sed -E 's/ +[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}//'"),
               "----------  0/0               0 .wh.gone\n"
@@ -268,22 +283,16 @@ TEST(ApplyRootless, AnOwnerOutsideTheRangeIsExplained) {
     const std::string tar = RawTar().add({.name = "a", .uid = 5}).end().bytes();
     const TempDir out;
     ASSERT_EQ(::fchown(out.fd(), 1000, 1000), 0);
-    const pid_t child = ::fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-        if (::setresgid(1000, 1000, 1000) != 0 || ::setresuid(1000, 1000, 1000) != 0) ::_exit(10);
-        if (::prctl(PR_SET_DUMPABLE, 1) != 0 || ::unshare(CLONE_NEWUSER) != 0) ::_exit(11);
-        try {
-            write_full(open_path("/proc/self/uid_map", O_WRONLY).get(), "0 1000 1");
-            apply(tar, out.fd());
-            ::_exit(12);
-        } catch (const Error& error) {
-            ::_exit(error.code() == ErrorCode::host && error.hint().find("/etc/subuid") != std::string::npos ? 0 : 13);
-        }
-    }
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    EXPECT_EQ(WEXITSTATUS(status), 0);
+    EXPECT_EQ(as_root_of_a_namespace([&] {
+                  try {
+                      apply(tar, out.fd());
+                      return 12;
+                  } catch (const Error& error) {
+                      const bool explained = error.hint().find("/etc/subuid") != std::string::npos;
+                      return error.code() == ErrorCode::host && explained ? 0 : 13;
+                  }
+              }),
+              0);
 }
 
 }  // namespace
