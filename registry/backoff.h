@@ -29,6 +29,9 @@ class Backoff {
     unsigned tries_ = 1;
 };
 
+// The longest that is waited after so many tries: the delay, doubled each time, up to the most.
+std::chrono::milliseconds backoff_delay(const Retries& retries, unsigned tries);
+
 // Retry-After as seconds or as an HTTP date (RFC 7231 section 7.1.3); nothing for what is neither.
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view value);
 
