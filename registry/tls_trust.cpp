@@ -1,0 +1,76 @@
+#include "registry/tls_trust.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "registry/curl_options.h"
+
+namespace mkimg::registry {
+namespace {
+
+constexpr std::uint64_t largest_bundle = 16U << 20U;
+
+// $SSL_CERT_FILE, else what libcurl was built for; empty where it knows of none.
+std::string system_bundle() {
+    const char* const named = std::getenv("SSL_CERT_FILE");
+    if (named != nullptr && *named != '\0') return named;
+    const char* const built_in = curl().version_info(CURLVERSION_NOW)->cainfo;
+    return built_in == nullptr ? "" : built_in;
+}
+
+std::string read_certificates(const std::string& file) {
+    const std::string text = read_file(file, largest_bundle);
+    if (text.find("-----BEGIN CERTIFICATE-----") == text.npos &&
+        text.find("-----BEGIN TRUSTED CERTIFICATE-----") == text.npos) {
+        throw Error(ErrorCode::usage, file + " holds no certificate in PEM form",
+                    "a certificate in DER form is converted by: openssl x509 -inform der -in FILE");
+    }
+    return text + "\n";
+}
+
+}  // namespace
+
+const TlsTrust::Trust& TlsTrust::find(const std::string& authority) {
+    const std::lock_guard lock(mutex_);
+    std::unique_ptr<Trust>& trust = trusts_[authority];
+    if (trust) return *trust;
+    auto made = std::make_unique<Trust>();
+    made->host = config_.host(authority);
+    if (!made->host.ca_files.empty()) {
+        const std::string system = system_bundle();
+        // A container may have no CAs of its own.
+        if (!system.empty() && ::access(system.c_str(), F_OK) == 0) made->bundle = read_certificates(system);
+        for (const std::string& file : made->host.ca_files) made->bundle += read_certificates(file);
+    }
+    trust = std::move(made);
+    return *trust;
+}
+
+void TlsTrust::apply(CURL* easy, const Url& url) {
+    if (url.scheme != "https") return;
+    const Trust& trust = find(url.authority());
+    set_option(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+    if (trust.host.insecure) {
+        set_option(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        set_option(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    const std::string system = system_bundle();
+    if (!trust.bundle.empty()) {
+        curl_blob blob{const_cast<char*>(trust.bundle.data()), trust.bundle.size(), CURL_BLOB_NOCOPY};
+        set_option(easy, CURLOPT_CAINFO_BLOB, &blob);
+    } else if (!system.empty()) {
+        set_option(easy, CURLOPT_CAINFO, system.c_str());
+    }
+    // $SSL_CERT_FILE is all that is trusted; and without a directory libcurl reads the file once, not for each
+    // connection.
+    if (!system.empty()) set_option(easy, CURLOPT_CAPATH, static_cast<char*>(nullptr));
+    if (!trust.host.client_certificate.empty()) {
+        set_option(easy, CURLOPT_SSLCERT, trust.host.client_certificate.c_str());
+        set_option(easy, CURLOPT_SSLKEY, trust.host.client_key.c_str());
+    }
+}
+
+}  // namespace mkimg::registry
