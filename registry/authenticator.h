@@ -28,15 +28,15 @@ class Authenticator {
     Authenticator& operator=(const Authenticator&) = delete;
     ~Authenticator();
 
-    // The Authorization header for a request that needs `scopes`, as far as is known without asking: a token that
-    // has not expired, or Basic once the registry asked for it. Nothing before the first challenge.
+    // The Authorization header for a request that needs `scopes`: a token, got anew where it is about to expire,
+    // or Basic once the registry asked for it. Nothing before the first challenge.
     std::optional<std::string> header(const Scopes& scopes);
 
-    // The answer to a 401: gets what its challenges ask for. `used` is the header that was refused: one that
-    // another thread has replaced by now is taken from it, not fetched twice. Throws Error(denied) that says who
-    // mkimg was and what to do where nothing more can be tried: Basic was refused, a fresh token was
-    // refused, no challenge that mkimg knows. Never sends a credential to a realm that is plain HTTP on another
-    // host, or plain HTTP at all where the registry is https: Error(denied) says so.
+    // The header that answers a 401, for the same request once more: what its challenges ask for. `used` is the header
+    // that was refused: one that another thread has replaced by now is taken from it, not fetched twice. Throws
+    // Error(denied) that says who mkimg was and what to do where nothing more can be tried: Basic was refused, a fresh
+    // token was refused, no challenge that mkimg knows. Never sends a credential to a realm that is plain HTTP on
+    // another host, or plain HTTP at all where the registry is https: Error(denied) says so.
     std::string answer(const Response& challenge, const Scopes& scopes, const std::optional<std::string>& used);
 
     // "anonymous", or the user's name; for error messages.

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 namespace mkimg::registry {
 
@@ -21,6 +21,9 @@ class Keychain {
     // $REGISTRY_AUTH_FILE, else $DOCKER_CONFIG/config.json, else ~/.docker/config.json.
     static std::string default_path();
     explicit Keychain(std::string path = default_path());
+    // From now on this is who mkimg is to `host`, whatever the files say: to try it before it is stored. Not to
+    // be called once other threads look.
+    void hold(std::string host, Credential credential);
 
     // Whom to be for `repository` ("library/debian"; empty: the registry itself) of `host`, "host[:port]" as
     // references name it ("docker.io"). The match of the host is exact. In order: the helper of `credHelpers`;
@@ -29,8 +32,9 @@ class Keychain {
     // is missing, Error(denied) with what it said where it failed. A helper that has nothing is no error.
     std::optional<Credential> find(std::string_view host, std::string_view repository = {}) const;
 
-    // Where store() put it, for people: "…/config.json (not encrypted)", "docker-credential-pass".
-    // Leaves everything else in the file as it is; the file is replaced at once and is its owner's alone (0600).
+    // Returns where it put it, for people: "…/config.json (not encrypted: consider a credential helper)",
+    // "docker-credential-pass". Leaves everything else in the file as it is; the file is replaced at once and is
+    // its owner's alone (0600).
     std::string store(std::string_view host, const Credential& credential) const;
     // False where there was none.
     bool erase(std::string_view host) const;
@@ -39,6 +43,7 @@ class Keychain {
 
   private:
     std::string path_;
+    std::optional<std::pair<std::string, Credential>> held_;
 };
 
 }  // namespace mkimg::registry
