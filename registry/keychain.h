@@ -14,6 +14,8 @@ struct Credential {
     std::string password;
     std::string identity_token;  // a refresh token for the token server (OAuth 2), instead of a password
     std::string registry_token;  // a bearer token to be sent as it is
+
+    friend bool operator==(const Credential&, const Credential&) = default;
 };
 
 class Keychain {
