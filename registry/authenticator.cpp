@@ -152,12 +152,10 @@ struct Authenticator::State {
         slot.fetching = true;
         lock.unlock();
         Token token;
-        std::string authorization;
         std::exception_ptr thrown;
         std::optional<Error> failure;
         try {
             token = ask(query, credential, asking);
-            authorization = bearer_authorization(token.value);
         } catch (const Error& error) {
             failure = error;
             thrown = std::current_exception();
@@ -170,9 +168,8 @@ struct Authenticator::State {
         slot.failure = std::move(failure);
         fetched.notify_all();
         if (thrown) std::rethrow_exception(thrown);
-        constexpr std::chrono::seconds most_ahead{10};
-        slot.renewal = Clock::now() + token.lifetime - std::min(most_ahead, token.lifetime / 10);
-        slot.bearer = std::move(authorization);
+        slot.renewal = Clock::now() + token.renewal;
+        slot.bearer = std::move(token.authorization);
         slot.in_use = false;
     }
 

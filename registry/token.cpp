@@ -36,16 +36,18 @@ std::string string_field(const Json& object, const char* name) {
 }
 
 // Counted from when the token was issued, as far as our clock and the server's agree on that.
-seconds remaining(const Json& answer, std::int64_t now) {
+seconds renewal(const Json& answer, std::int64_t now) {
+    constexpr seconds most_ahead{10};
     seconds lifetime = shortest_lifetime;
     if (const auto field = answer.find("expires_in"); field != answer.end() && field->is_number()) {
-        const double given = field->get<double>();
-        lifetime = seconds(static_cast<std::int64_t>(std::clamp(given, static_cast<double>(shortest_lifetime.count()),
-                                                                static_cast<double>(longest_lifetime.count()))));
+        lifetime = seconds(
+            static_cast<std::int64_t>(std::clamp(field->get<double>(), static_cast<double>(shortest_lifetime.count()),
+                                                 static_cast<double>(longest_lifetime.count()))));
     }
+    const seconds used = lifetime - std::min(most_ahead, lifetime / 10);
     const auto issued = parse_rfc3339(string_field(answer, "issued_at"));
-    if (!issued || *issued > now || now - *issued >= lifetime.count()) return lifetime;
-    return lifetime - seconds(now - *issued);
+    if (!issued || *issued > now || now - *issued >= lifetime.count()) return used;
+    return used - seconds(now - *issued);
 }
 
 }  // namespace
@@ -105,7 +107,7 @@ Token parse_token(std::string_view body, std::int64_t now) {
     std::string value = string_field(answer, "token");
     if (value.empty()) value = string_field(answer, "access_token");
     if (value.empty()) throw Error(ErrorCode::corrupt, "the token server's answer has no token in it");
-    return {std::move(value), remaining(answer, now)};
+    return {bearer_authorization(value), renewal(answer, now)};
 }
 
 std::string basic_authorization(const Credential& credential) {

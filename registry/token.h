@@ -26,8 +26,8 @@ Url token_server(std::string_view host, const Url& registry, std::string_view re
 Request token_request(const TokenQuery& query, const std::optional<Credential>& credential);
 
 struct Token {
-    std::string value;
-    std::chrono::seconds lifetime;  // from now on
+    std::string authorization;     // the header
+    std::chrono::seconds renewal;  // how long from now it is used: to 10 s, or a tenth, before it expires
 };
 // The body of a 200 answer. Throws Error(corrupt) that shows nothing of it.
 Token parse_token(std::string_view body, std::int64_t now);
