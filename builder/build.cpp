@@ -1,5 +1,7 @@
 #include "builder/build.h"
 
+#include <map>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/assemble.h"
@@ -53,6 +55,7 @@ void warn_unused(const BuildArgs& args, Progress& progress) {
 BuildSummary build(const BuildRequest& request, const BuildTools& tools) {
     // What is wrong with the command line is told before anything is read.
     const std::vector<oci::Reference> names = parse_tags(request.tags);
+    check_outputs(request, names);
     const oci::Platform platform = target_platform(request);
 
     // The recipe comes first, and all that is wrong with it at once.
@@ -64,8 +67,12 @@ BuildSummary build(const BuildRequest& request, const BuildTools& tools) {
     // Which stages the target needs, from which bases. Base images are resolved to their configs here;
     // what this version can't execute is refused here, before anything runs.
     BuildArgs args(request);
+    const ImageSources sources{tools.store, tools.layers, tools.registries, request.pull, tools.progress};
+    std::map<std::string, ResolvedImage> found;
     const Plan plan = make_plan({parsed.recipe, request.target, platform, args, [&](const std::string& reference) {
-                                     return find_base_image(reference, tools.store, tools.layers);
+                                     const auto known = found.find(reference);
+                                     if (known != found.end()) return known->second;
+                                     return found.emplace(reference, find_base_image(reference, sources)).first->second;
                                  }});
 
     // Every step side by side with those it doesn't wait for: found in the cache, or made.

@@ -5,9 +5,11 @@
 #include "base/thread_pool.h"
 #include "builder/build_request.h"
 #include "builder/progress.h"
+#include "builder/remote_layers.h"
 #include "layers/layer_store.h"
 #include "oci/digest.h"
 #include "oci/store.h"
+#include "registry/registries.h"
 #include "sandbox/sandbox.h"
 
 namespace mkimg::builder {
@@ -16,6 +18,8 @@ namespace mkimg::builder {
 struct BuildTools {
     oci::Store& store;
     layers::LayerStore& layers;
+    registry::Registries& registries;
+    RemoteLayers& remote;
     ThreadPool& pool;
     sandbox::Launcher& launcher;  // started before the process had threads
     Progress& progress;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "builder/export_spec.h"
+#include "builder/pull_policy.h"
 
 namespace mkimg::builder {
 
@@ -27,6 +28,7 @@ struct BuildRequest {
     NetworkMode network = NetworkMode::standard;
     std::vector<std::pair<std::string, std::string>> extra_hosts;  // name, address
     std::vector<OutputSpec> outputs;
+    PullPolicy pull = PullPolicy::missing;
     std::optional<std::int64_t> epoch;  // SOURCE_DATE_EPOCH, unix seconds
     unsigned jobs = 0;                  // steps side by side; 0: one per CPU
     std::string iid_file;

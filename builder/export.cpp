@@ -130,6 +130,7 @@ std::vector<Exported> export_images(oci::Store& store, layers::LayerStore& layer
             case OutputType::tar:
                 if (named.size() != 1) throw Error(ErrorCode::usage, "a tree is written of one image");
                 return export_tree(store, layers, named.front(), output, options);
+            case OutputType::image:
             case OutputType::cache_only: break;
         }
     } catch (Error& error) {

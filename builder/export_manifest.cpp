@@ -4,8 +4,6 @@
 
 namespace mkimg::builder {
 
-namespace {
-
 std::string_view layer_media_type(layers::Compression format, bool oci_types) {
     switch (format) {
         case layers::Compression::none: return oci_types ? oci::media_type::oci_layer : oci::media_type::docker_layer;
@@ -17,16 +15,14 @@ std::string_view layer_media_type(layers::Compression format, bool oci_types) {
     throw Error(ErrorCode::internal, "no media type for layers in " + std::string(layers::name_of(format)));
 }
 
-}  // namespace
-
 std::vector<layers::Layer> layers_of(layers::LayerStore& layers, const oci::ImageConfig& config) {
     const auto top = oci::chain_id(config.diff_ids);
     if (!top) return {};
     return layers.stack(*top);
 }
 
-AssembledManifest assemble_manifest(const oci::Digest& id, std::string_view config,
-                                    std::span<const layers::LayerStore::Blob> blobs, const ManifestOptions& options) {
+AssembledManifest assemble_manifest(const oci::Digest& id, std::string_view config, std::vector<oci::Descriptor> layers,
+                                    const ManifestOptions& options) {
     const bool oci_types = options.oci_media_types;
     oci::Manifest manifest{
         .media_type = std::string(oci_types ? oci::media_type::oci_manifest : oci::media_type::docker_manifest),
@@ -35,10 +31,8 @@ AssembledManifest assemble_manifest(const oci::Digest& id, std::string_view conf
                    .size = config.size(),
                    .annotations = {},
                    .platform = {}},
-        .layers = {},
+        .layers = std::move(layers),
         .annotations = options.annotations};
-    const std::string layer_type(layer_media_type(options.compression.format, oci_types));
-    for (const auto& blob : blobs) manifest.layers.push_back({layer_type, blob.digest, blob.size, {}, {}});
     std::string json = manifest.to_json();
     oci::Descriptor descriptor{.media_type = manifest.media_type,
                                .digest = oci::digest_of(json),
@@ -46,6 +40,14 @@ AssembledManifest assemble_manifest(const oci::Digest& id, std::string_view conf
                                .annotations = {},
                                .platform = oci::ImageConfig::parse(config).platform};
     return {std::move(json), std::move(descriptor), std::move(manifest)};
+}
+
+AssembledManifest assemble_manifest(const oci::Digest& id, std::string_view config,
+                                    std::span<const layers::LayerStore::Blob> blobs, const ManifestOptions& options) {
+    const std::string type(layer_media_type(options.compression.format, options.oci_media_types));
+    std::vector<oci::Descriptor> layers;
+    for (const auto& blob : blobs) layers.push_back({type, blob.digest, blob.size, {}, {}});
+    return assemble_manifest(id, config, std::move(layers), options);
 }
 
 std::optional<AssembledManifest> find_manifest(oci::Store& store, layers::LayerStore& layers, const oci::Digest& id,

@@ -28,6 +28,13 @@ struct AssembledManifest {
 // The image's layers, lowest first. Throws Error(not_found) where the store lacks one.
 std::vector<layers::Layer> layers_of(layers::LayerStore& layers, const oci::ImageConfig& config);
 
+// The same with layers of any form, as their descriptors say.
+AssembledManifest assemble_manifest(const oci::Digest& id, std::string_view config, std::vector<oci::Descriptor> layers,
+                                    const ManifestOptions& options);
+
+// The type of a layer in a manifest.
+std::string_view layer_media_type(layers::Compression format, bool oci_types);
+
 // `blobs` are the layers' forms in that compression, lowest first.
 AssembledManifest assemble_manifest(const oci::Digest& id, std::string_view config,
                                     std::span<const layers::LayerStore::Blob> blobs, const ManifestOptions& options);

@@ -65,11 +65,8 @@ OutputType parse_type(const std::string& type) {
     if (type == "local") return OutputType::local;
     if (type == "tar") return OutputType::tar;
     if (type == "cacheonly") return OutputType::cache_only;
-    if (type == "image" || type == "registry") {
-        throw Error(ErrorCode::unsupported, "--output: type=" + type + " is not supported yet",
-                    "write an archive (type=oci,dest=FILE) and push that");
-    }
-    fail_with_nearest("type", type, {"oci", "docker", "local", "tar", "cacheonly"});
+    if (type == "image" || type == "registry") return OutputType::image;
+    fail_with_nearest("type", type, {"oci", "docker", "local", "tar", "image", "registry", "cacheonly"});
 }
 
 layers::Compression parse_compression(const std::string& format) {
@@ -109,6 +106,16 @@ std::vector<std::string> keys_of(OutputType type) {
                     "name"};
         case OutputType::local:
         case OutputType::tar: return {"type", "dest"};
+        case OutputType::image:
+            return {"type",
+                    "name",
+                    "push",
+                    "compression",
+                    "compression-level",
+                    "force-compression",
+                    "oci-mediatypes",
+                    "rewrite-timestamp",
+                    "annotation.KEY"};
         case OutputType::cache_only: return {"type"};
     }
     return {};
@@ -157,6 +164,7 @@ OutputSpec parse_output(std::string_view text) {
     spec.type = parse_type(type);
     check_keys(fields, type, keys_of(spec.type));
 
+    if (type == "registry") spec.push = true;
     std::optional<layers::Compression> format;
     std::string level;
     bool force = false;
@@ -164,6 +172,7 @@ OutputSpec parse_output(std::string_view text) {
         if (key == "dest") spec.destination = value;
         if (key == "tar") spec.tar = parse_bool(key, value);
         if (key == "name") spec.name = value;
+        if (key == "push") spec.push = parse_bool(key, value);
         if (key == "compression") format = parse_compression(value);
         if (key == "compression-level") level = value;
         if (key == "force-compression") force = parse_bool(key, value);
@@ -176,13 +185,15 @@ OutputSpec parse_output(std::string_view text) {
     }
     const auto usual = spec.type == OutputType::docker ? layers::Compression::none : layers::Compression::gzip;
     spec.compression.format = format.value_or(usual);
+    spec.compression_given = format || !level.empty() || force;
     if (!level.empty()) spec.compression.level = parse_level(level, spec.compression.format);
     // Forms that layers came in have no level: naming one leaves only those that mkimg made itself.
     if (force && level.empty()) spec.compression.level = spec.compression.format == layers::Compression::zstd ? 3 : 1;
     if (!spec.oci_media_types && spec.compression.format == layers::Compression::zstd) {
         fail("compression=zstd needs OCI media types", "leave out oci-mediatypes=false");
     }
-    if (spec.type != OutputType::cache_only && spec.destination.empty()) {
+    const bool to_file = spec.type != OutputType::cache_only && spec.type != OutputType::image;
+    if (to_file && spec.destination.empty()) {
         fail("type=" + type + " needs dest", "dest=- writes to stdout");
     }
     if (spec.destination == "-" && (spec.type == OutputType::local || !spec.tar)) {

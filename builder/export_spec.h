@@ -14,6 +14,7 @@ enum class OutputType {
     docker,      // what `docker load` reads
     local,       // the merged tree as files in a directory
     tar,         // the merged tree as a tar
+    image,       // the image in the store, and with `push` in its registry
     cache_only,  // nothing but the store
 };
 
@@ -24,8 +25,10 @@ struct OutputSpec {
     // Of the layers. Docker archives hold plain tars unless asked otherwise. Without a level, a layer that
     // came compressed in that format keeps its form (force-compression sets one).
     layers::CompressionSpec compression;
+    bool compression_given = false;  // false: pushed layers keep the form that they came in
+    bool push = false;               // image: to the registries that its names say
     bool oci_media_types = true;
-    std::string name;                                // of the image in the archive; more than the tags; may be empty
+    std::string name;                                // of the image, besides the tags; several with commas
     std::map<std::string, std::string> annotations;  // of the manifest
 };
 

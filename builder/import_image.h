@@ -29,6 +29,10 @@ struct LayerFile {
 oci::Digest import_layers(oci::Store& store, layers::LayerStore& layers, const std::string& config,
                           const std::vector<LayerFile>& files);
 
+// Throw Error(unsupported) for what is no image's config or layer, by its media type; foreign layers too.
+void check_config_type(const oci::Descriptor& config);
+void check_layer_type(const oci::Descriptor& layer);
+
 Imported import_from_layout(ImageFiles& files, oci::Store& store, layers::LayerStore& layers, const ImageChoice& choice,
                             const oci::Platform& platform);
 std::vector<Imported> import_all_from_layout(ImageFiles& files, oci::Store& store, layers::LayerStore& layers,

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "builder/import_image.h"
+#include "oci/platform_choice.h"
 
 namespace mkimg::builder {
 
@@ -53,70 +54,20 @@ std::string read_document(ImageFiles& files, const oci::Descriptor& descriptor) 
     return text;
 }
 
-bool is_attestation(const oci::Descriptor& descriptor) {
-    return annotation(descriptor, "vnd.docker.reference.type") == "attestation-manifest";
-}
-
-// How well an image for `has` runs where `wanted` is: 0 not at all.
-int fitness(const oci::Platform& has, const oci::Platform& wanted) {
-    if (has.os != wanted.os || has.architecture != wanted.architecture) return 0;
-    if (has.variant == wanted.variant) return 3;
-    if (has.variant.empty() || wanted.variant.empty()) return 2;
-    return has.architecture == "arm" && has.variant < wanted.variant ? 1 : 0;
-}
-
-const oci::Descriptor& choose_platform(const std::vector<oci::Descriptor>& manifests, const oci::Platform& wanted) {
-    const oci::Descriptor* best = nullptr;
-    int best_fitness = 0;
-    std::vector<std::string> there;
-    for (const auto& descriptor : manifests) {
-        if (is_attestation(descriptor) || !descriptor.platform) continue;
-        there.push_back(descriptor.platform->str());
-        const int fits = fitness(*descriptor.platform, wanted);
-        const bool newer = best != nullptr && descriptor.platform->variant > best->platform->variant;
-        if (fits > best_fitness || (fits != 0 && fits == best_fitness && newer)) {
-            best = &descriptor;
-            best_fitness = fits;
-        }
-    }
-    if (best != nullptr) return *best;
-    if (manifests.size() == 1 && !manifests[0].platform) return manifests[0];
-    throw Error(ErrorCode::not_found, "the archive has no image for " + wanted.str(),
-                there.empty() ? "it names no platform" : "it has " + join(there, ", "));
-}
-
 // The manifest that the descriptor means, through indexes.
 std::string find_manifest_text(ImageFiles& files, oci::Descriptor descriptor, const oci::Platform& platform) {
     for (int depth = 0; depth < deepest_index; ++depth) {
         std::string text = read_document(files, descriptor);
         if (!oci::is_index(text)) return text;
-        descriptor = choose_platform(oci::Index::parse(text).manifests, platform);
+        descriptor = oci::choose_platform(oci::Index::parse(text).manifests, platform, "the archive");
     }
     throw Error(ErrorCode::corrupt, "the archive has indexes in indexes without end");
-}
-
-void check_layer_type(const oci::Descriptor& layer) {
-    const auto& type = layer.media_type;
-    for (const auto known :
-         {oci::media_type::oci_layer, oci::media_type::oci_layer_gzip, oci::media_type::oci_layer_zstd,
-          oci::media_type::docker_layer, oci::media_type::docker_layer_gzip}) {
-        if (type == known) return;
-    }
-    const bool foreign =
-        type.find("foreign") != std::string::npos || type.find("nondistributable") != std::string::npos;
-    throw Error(ErrorCode::unsupported,
-                foreign ? "the image has a foreign layer, whose content lies elsewhere (" + printable(type) + ")"
-                        : "the image has a layer of unknown type " + printable(type),
-                foreign ? "" : "is it an image at all, or another kind of artifact?");
 }
 
 oci::Digest import(ImageFiles& files, oci::Store& store, layers::LayerStore& layers, const oci::Descriptor& descriptor,
                    const oci::Platform& platform) {
     const auto manifest = oci::Manifest::parse(find_manifest_text(files, descriptor, platform));
-    if (manifest.config.media_type != oci::media_type::oci_config &&
-        manifest.config.media_type != oci::media_type::docker_config) {
-        throw Error(ErrorCode::unsupported, "it is no image: its config is " + printable(manifest.config.media_type));
-    }
+    check_config_type(manifest.config);
     const std::string config = read_document(files, manifest.config);
     std::vector<LayerFile> layer_files;
     for (const auto& layer : manifest.layers) {
@@ -138,7 +89,7 @@ oci::Index read_index(ImageFiles& files) {
     }
     auto index = oci::Index::parse(files.read("index.json", most_document_bytes));
     auto& manifests = index.manifests;
-    manifests.erase(std::remove_if(manifests.begin(), manifests.end(), is_attestation), manifests.end());
+    manifests.erase(std::remove_if(manifests.begin(), manifests.end(), oci::is_attestation), manifests.end());
     if (manifests.empty()) throw Error(ErrorCode::not_found, "the archive holds no image");
     return index;
 }
@@ -161,7 +112,7 @@ std::vector<std::vector<oci::Descriptor>> by_name(const std::vector<oci::Descrip
 }
 
 const oci::Descriptor& one_of(const std::vector<oci::Descriptor>& group, const oci::Platform& platform) {
-    return group.size() == 1 ? group.front() : choose_platform(group, platform);
+    return group.size() == 1 ? group.front() : oci::choose_platform(group, platform, "the archive");
 }
 
 std::string names_in(const oci::Index& index) {
@@ -197,6 +148,26 @@ oci::Descriptor choose(const oci::Index& index, const ImageChoice& choice, const
 }
 
 }  // namespace
+
+void check_config_type(const oci::Descriptor& config) {
+    if (config.media_type == oci::media_type::oci_config || config.media_type == oci::media_type::docker_config) return;
+    throw Error(ErrorCode::unsupported, "it is no image: its config is " + printable(config.media_type));
+}
+
+void check_layer_type(const oci::Descriptor& layer) {
+    const auto& type = layer.media_type;
+    for (const auto known :
+         {oci::media_type::oci_layer, oci::media_type::oci_layer_gzip, oci::media_type::oci_layer_zstd,
+          oci::media_type::docker_layer, oci::media_type::docker_layer_gzip}) {
+        if (type == known) return;
+    }
+    const bool foreign =
+        type.find("foreign") != std::string::npos || type.find("nondistributable") != std::string::npos;
+    throw Error(ErrorCode::unsupported,
+                foreign ? "the image has a foreign layer, whose content lies elsewhere (" + printable(type) + ")"
+                        : "the image has a layer of unknown type " + printable(type),
+                foreign ? "" : "is it an image at all, or another kind of artifact?");
+}
 
 Imported import_from_layout(ImageFiles& files, oci::Store& store, layers::LayerStore& layers, const ImageChoice& choice,
                             const oci::Platform& platform) {

@@ -10,7 +10,10 @@
 
 namespace mkimg::builder {
 
-// Writes every output, then --iidfile and --metadata-file.
+// Throws Error(usage) for outputs that can't be written whatever the build makes: a push without a name.
+void check_outputs(const BuildRequest& request, const std::vector<oci::Reference>& names);
+
+// Writes and pushes every output, then --iidfile and --metadata-file.
 void write_outputs(const BuildRequest& request, const std::vector<oci::Reference>& names, const oci::Digest& image,
                    const BuildTools& tools);
 

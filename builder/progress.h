@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "parser/instruction.h"
+#include "registry/transfer.h"
 
 namespace mkimg::builder {
 
@@ -29,6 +30,8 @@ class Progress {
     virtual void finished(const StepInfo& step, Outcome outcome, double seconds) = 0;
     virtual void failed(const StepInfo& step, double seconds) = 0;
     virtual void warning(const parser::Warning& warning) = 0;
+    // A blob goes over the network; often, while it runs.
+    virtual void transfer(const registry::Transfer& transfer) = 0;
     // Something worth a line: "writing app.tar".
     virtual void note(std::string_view text) = 0;
 };

@@ -15,9 +15,9 @@
 #include "builder/build.h"
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "cli/registry_options.h"
 #include "cli/session.h"
 #include "cli/signals.h"
-#include "cli/tty_progress.h"
 #include "sandbox/sandbox.h"
 
 namespace mkimg::cli {
@@ -42,6 +42,10 @@ struct BuildOptions {
     std::string progress = "auto";
     std::string iid_file;
     std::string metadata_file;
+    std::string pull = "missing";
+    bool push = false;
+    bool load = false;
+    RegistryOptions registry;
 };
 
 std::pair<std::string, std::optional<std::string>> name_and_value(const std::string& text) {
@@ -124,6 +128,8 @@ builder::BuildRequest make_request(const BuildOptions& options) {
     }
     for (const std::string& host : options.hosts) request.extra_hosts.push_back(parse_host(host));
     for (const std::string& output : options.outputs) request.outputs.push_back(builder::parse_output(output));
+    if (options.push) request.outputs.push_back(builder::parse_output("type=registry"));
+    request.pull = builder::parse_pull_policy(options.pull.empty() ? "always" : options.pull);
     request.epoch = source_date_epoch(options);
     request.jobs = options.jobs;
     request.iid_file = options.iid_file;
@@ -131,27 +137,17 @@ builder::BuildRequest make_request(const BuildOptions& options) {
     return request;
 }
 
-std::unique_ptr<builder::Progress> make_progress(const BuildOptions& options) {
-    if (options.progress != "auto" && options.progress != "tty" && options.progress != "plain" &&
-        options.progress != "quiet") {
-        throw Error(ErrorCode::usage, "--progress " + options.progress + ": unknown kind",
-                    "use auto, tty, plain or quiet");
-    }
-    if (options.quiet || options.progress == "quiet") return std::make_unique<QuietProgress>();
-    const bool tty = options.progress == "tty" || (options.progress == "auto" && ::isatty(STDERR_FILENO) == 1);
-    if (tty) return std::make_unique<TtyProgress>();
-    return std::make_unique<PlainProgress>();
-}
-
 void build(const Globals& globals, const BuildOptions& options) {
     const builder::BuildRequest request = make_request(options);
-    const auto progress = make_progress(options);
+    const auto progress = make_progress(options.progress, options.quiet);
     Cancellation cancel;
     const CancelOnSignal on_signal(cancel);
-    Session session(globals);
+    Session session(globals, options.registry.config(), cancel);
+    session.remote.set_listener([&](const registry::Transfer& transfer) { progress->transfer(transfer); });
     sandbox::Launcher launcher;
-    const builder::BuildSummary summary =
-        builder::build(request, {session.store, session.layers, session.pool, launcher, *progress, cancel});
+    const builder::BuildSummary summary = builder::build(
+        request,
+        {session.store, session.layers, session.registries, session.remote, session.pool, launcher, *progress, cancel});
     if (options.quiet) {
         // An archive on stdout must hold nothing else.
         const bool stdout_is_taken = std::any_of(request.outputs.begin(), request.outputs.end(),
@@ -201,9 +197,15 @@ void add_build(CLI::App& command, Globals& globals) {
         ->allow_extra_args(false);
     command
         .add_option("-o,--output", options->outputs,
-                    "Write the image: type=oci|docker|local|tar|cacheonly,dest=PATH; repeatable")
+                    "Write the image: type=oci|docker|local|tar|image|registry|cacheonly,dest=PATH; repeatable")
         ->type_name("SPEC")
         ->allow_extra_args(false);
+    command.add_option("--pull", options->pull, "When to ask the registry for base images (default: missing)")
+        ->type_name("always|missing|never|newer")
+        ->expected(0, 1);
+    command.add_flag("--push", options->push, "Push the image to the registries of its names: -o type=registry");
+    command.add_flag("--load", options->load, "Keep the image in the store, as every build does");
+    options->registry.add_to(command);
     command.add_option("--source-date-epoch", options->epoch, "Clamp all times to this (also $SOURCE_DATE_EPOCH)")
         ->type_name("SECONDS");
     command.add_option("--jobs", options->jobs, "Steps side by side (default: one per CPU)")

@@ -21,6 +21,7 @@ struct Globals {
 // callback that does the work. `globals` outlives the command and is filled in when the callback
 // runs. Errors are thrown.
 void add_build(CLI::App& command, Globals& globals);
+void add_copy(CLI::App& command, Globals& globals);
 void add_fsck(CLI::App& command, Globals& globals);
 void add_history(CLI::App& command, Globals& globals);
 void add_images(CLI::App& command, Globals& globals);
@@ -29,6 +30,8 @@ void add_inspect(CLI::App& command, Globals& globals);
 void add_load(CLI::App& command, Globals& globals);
 void add_parse(CLI::App& command, Globals& globals);
 void add_prune(CLI::App& command, Globals& globals);
+void add_pull(CLI::App& command, Globals& globals);
+void add_push(CLI::App& command, Globals& globals);
 void add_rmi(CLI::App& command, Globals& globals);
 void add_run(CLI::App& command, Globals& globals);
 void add_save(CLI::App& command, Globals& globals);

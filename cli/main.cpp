@@ -37,6 +37,9 @@ constexpr std::array commands{
     CommandEntry{"save", "Write images to an archive", add_save},
     CommandEntry{"load", "Read images from an archive", add_load},
     CommandEntry{"import", "Make an image from a root file system tar", add_import},
+    CommandEntry{"pull", "Bring images from registries into the store", add_pull},
+    CommandEntry{"push", "Send an image to a registry", add_push},
+    CommandEntry{"copy", "Copy an image from registry to registry", add_copy},
     CommandEntry{"prune", "Remove what no image needs", add_prune},
     CommandEntry{"fsck", "Verify every digest and record of the store", add_fsck},
 };

@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "base/text.h"
+#include "cli/tty_progress.h"
 
 namespace mkimg::cli {
 namespace {
@@ -91,9 +92,35 @@ void PlainProgress::warning(const parser::Warning& warning) {
     say(place + "warning: " + printable(warning.message) + rule + "\n");
 }
 
+void PlainProgress::transfer(const registry::Transfer& transfer) {
+    constexpr auto between_lines = std::chrono::seconds(10);
+    const std::lock_guard lock(mutex_);
+    const auto now = TransferMeter::Clock::now();
+    const auto key = std::pair(transfer.direction, transfer.digest);
+    TransferMeter& meter = transfers_[key];
+    if (meter.update(transfer, now)) told_[transfer.digest] = now;
+    if (transfer.state != registry::Transfer::State::running) {
+        say(meter.ended_line(now) + "\n");
+        transfers_.erase(key);
+    } else if (now - told_[transfer.digest] >= between_lines) {
+        told_[transfer.digest] = now;
+        say(meter.running_line(now) + "\n");
+    }
+}
+
 void PlainProgress::note(std::string_view text) {
     const std::lock_guard lock(mutex_);
     say(printable(text) + "\n");
+}
+
+std::unique_ptr<builder::Progress> make_progress(const std::string& kind, bool quiet) {
+    if (kind != "auto" && kind != "tty" && kind != "plain" && kind != "quiet") {
+        throw Error(ErrorCode::usage, "--progress " + kind + ": unknown kind", "use auto, tty, plain or quiet");
+    }
+    if (quiet || kind == "quiet") return std::make_unique<QuietProgress>();
+    const bool tty = kind == "tty" || (kind == "auto" && ::isatty(STDERR_FILENO) == 1);
+    if (tty) return std::make_unique<TtyProgress>();
+    return std::make_unique<PlainProgress>();
 }
 
 }  // namespace mkimg::cli

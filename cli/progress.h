@@ -8,6 +8,7 @@
 #include <string>
 
 #include "builder/progress.h"
+#include "cli/transfer_meter.h"
 
 namespace mkimg::cli {
 
@@ -20,6 +21,7 @@ class PlainProgress final : public builder::Progress {
     void finished(const builder::StepInfo& step, builder::Outcome outcome, double seconds) override;
     void failed(const builder::StepInfo& step, double seconds) override;
     void warning(const parser::Warning& warning) override;
+    void transfer(const registry::Transfer& transfer) override;
     void note(std::string_view text) override;
 
   private:
@@ -32,7 +34,13 @@ class PlainProgress final : public builder::Progress {
 
     std::mutex mutex_;
     std::map<unsigned, Running> running_;
+    TransferMeters transfers_;
+    std::map<oci::Digest, TransferMeter::Clock::time_point> told_;  // when a line of a transfer was last written
 };
+
+// The kind that the user asked for: "auto" (tty on a terminal, else plain), "tty", "plain" or "quiet". Throws
+// Error(usage).
+std::unique_ptr<builder::Progress> make_progress(const std::string& kind, bool quiet);
 
 // Warnings only.
 class QuietProgress final : public builder::Progress {
@@ -42,6 +50,7 @@ class QuietProgress final : public builder::Progress {
     void finished(const builder::StepInfo&, builder::Outcome, double) override {}
     void failed(const builder::StepInfo&, double) override {}
     void warning(const parser::Warning&) override {}
+    void transfer(const registry::Transfer&) override {}
     void note(std::string_view) override {}
 };
 

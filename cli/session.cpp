@@ -7,13 +7,26 @@
 #include "sandbox/user_namespace.h"
 
 namespace mkimg::cli {
+namespace {
+
+// Commands without a handler for signals are ended by them.
+const Cancellation& never_cancelled() {
+    static const Cancellation cancel;
+    return cancel;
+}
+
+}  // namespace
 
 Session::Entered::Entered() {
     sandbox::enter_user_namespace();
 }
 
-Session::Session(const Globals& globals) : store(globals.root), layers(store, pool) {
+Session::Session(const Globals& globals) : Session(globals, {}, never_cancelled()) {}
+
+Session::Session(const Globals& globals, const registry::RegistryConfig::Options& options, const Cancellation& cancel)
+    : store(globals.root), layers(store, pool), registries(options, cancel), remote(store, layers, registries) {
     store.lock(oci::Store::Use::shared);
+    layers.set_provider([this](const oci::ChainId& top) { remote.fetch(top); });
 }
 
 oci::Store::Image require_image(oci::Store& store, std::string_view name_or_id) {

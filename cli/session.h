@@ -3,10 +3,13 @@
 
 #include <string_view>
 
+#include "base/cancel.h"
 #include "base/thread_pool.h"
+#include "builder/remote_layers.h"
 #include "cli/command.h"
 #include "layers/layer_store.h"
 #include "oci/store.h"
+#include "registry/registries.h"
 
 namespace mkimg::cli {
 
@@ -15,6 +18,8 @@ namespace mkimg::cli {
 class Session {
   public:
     explicit Session(const Globals& globals);
+    // For commands that may talk to registries for long; `cancel` is borrowed.
+    Session(const Globals& globals, const registry::RegistryConfig::Options& options, const Cancellation& cancel);
 
   private:
     struct Entered {
@@ -25,6 +30,8 @@ class Session {
     oci::Store store;
     ThreadPool pool;
     layers::LayerStore layers;
+    registry::Registries registries;
+    builder::RemoteLayers remote;  // brings layers that are not here yet to whoever needs them
 };
 
 // The image a user named. Throws Error(not_found) that offers the nearest name the store has.

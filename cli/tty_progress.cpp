@@ -86,6 +86,10 @@ void TtyProgress::draw() {
             ++drawn_;
         }
     }
+    for (const auto& [key, meter] : transfers_) {
+        text += fitted(" ⠿ " + meter.running_line(now)) + "\n";
+        ++drawn_;
+    }
     if (!text.empty()) say(text);
 }
 
@@ -98,15 +102,18 @@ void TtyProgress::above(const std::string& line) {
 void TtyProgress::started(const builder::StepInfo& step) {
     const std::lock_guard lock(mutex_);
     running_[step.id] = {step, std::chrono::steady_clock::now(), {}};
-    if (!ticker_.joinable()) {
-        ticker_ = std::thread([this] {
-            std::unique_lock wait(mutex_);
-            while (!stop_.wait_for(wait, std::chrono::milliseconds(150), [this] { return stopping_; })) {
-                erase();
-                draw();
-            }
-        });
-    }
+    tick();
+}
+
+void TtyProgress::tick() {
+    if (ticker_.joinable()) return;
+    ticker_ = std::thread([this] {
+        std::unique_lock wait(mutex_);
+        while (!stop_.wait_for(wait, std::chrono::milliseconds(150), [this] { return stopping_; })) {
+            erase();
+            draw();
+        }
+    });
 }
 
 void TtyProgress::output(const builder::StepInfo& step, std::span<const std::byte> bytes) {
@@ -135,6 +142,20 @@ void TtyProgress::warning(const parser::Warning& warning) {
     std::string place;
     if (warning.where.line != 0) place = fmt::format("{}:{}: ", printable(warning.where.file), warning.where.line);
     above(place + "warning: " + printable(warning.message) + (warning.rule.empty() ? "" : " (" + warning.rule + ")"));
+}
+
+void TtyProgress::transfer(const registry::Transfer& transfer) {
+    const std::lock_guard lock(mutex_);
+    const auto now = TransferMeter::Clock::now();
+    const auto key = std::pair(transfer.direction, transfer.digest);
+    TransferMeter& meter = transfers_[key];
+    meter.update(transfer, now);
+    tick();
+    if (transfer.state == registry::Transfer::State::running) return;
+    const std::string line = meter.ended_line(now);
+    const bool failed = transfer.state == registry::Transfer::State::failed;
+    transfers_.erase(key);
+    above(fitted((failed ? " ✘ " : " ✔ ") + line));
 }
 
 void TtyProgress::note(std::string_view text) {

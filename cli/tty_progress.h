@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "builder/progress.h"
+#include "cli/transfer_meter.h"
 
 namespace mkimg::cli {
 
@@ -25,6 +26,7 @@ class TtyProgress final : public builder::Progress {
     void finished(const builder::StepInfo& step, builder::Outcome outcome, double seconds) override;
     void failed(const builder::StepInfo& step, double seconds) override;
     void warning(const parser::Warning& warning) override;
+    void transfer(const registry::Transfer& transfer) override;
     void note(std::string_view text) override;
 
   private:
@@ -39,12 +41,15 @@ class TtyProgress final : public builder::Progress {
     void above(const std::string& line);  // a line that stays
     std::string fitted(const std::string& text) const;
 
+    void tick();  // starts the ticker
+
     std::mutex mutex_;
     std::map<unsigned, Running> running_;
+    TransferMeters transfers_;
     unsigned drawn_ = 0;  // lines of the part that is redrawn
     std::condition_variable stop_;
     bool stopping_ = false;
-    std::thread ticker_;  // moves the clocks on; started with the first step
+    std::thread ticker_;  // moves the clocks on; started with the first step or transfer
 };
 
 }  // namespace mkimg::cli

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "layers/layer_verify.h"
 #include "layers/rubbish.h"
+#include "oci/origins.h"
 
 namespace mkimg::layers {
 namespace {
@@ -165,7 +166,9 @@ class Fsck {
             std::optional<oci::ChainId> chain;
             for (const oci::DiffId& diff : config.diff_ids) {
                 chain = oci::chain_id(chain, diff);
-                if (!layers_.contains(chain->str())) return "its layer " + chain->str() + " is missing or broken";
+                // A layer that a registry has still is fetched when it is needed.
+                if (layers_.contains(chain->str()) || !oci::origins_of(store_, *chain).empty()) continue;
+                return "its layer " + chain->str() + " is missing or broken";
             }
         } catch (const Error& e) {
             return e.what();

@@ -135,7 +135,7 @@ LayerStore::Blob LayerStore::blob(const Layer& layer, const CompressionSpec& spe
 }
 
 Layer LayerStore::add(const std::optional<oci::ChainId>& parent, Source& source,
-                      const std::optional<oci::DiffId>& expected) {
+                      const std::optional<oci::DiffId>& expected, const std::optional<Blob>& kept) {
     oci::Store& store = state_->store;
     if (expected) {
         if (auto existing = find(oci::chain_id(parent, *expected))) return *existing;
@@ -148,7 +148,7 @@ Layer LayerStore::add(const std::optional<oci::ChainId>& parent, Source& source,
 
     // The tar of a foreign layer can't be made again from its directory, so a blob of it must stay:
     // the one that the source reads, where it is recorded; else a copy made on the way.
-    const bool keep = !expected || !any_blob(store, *expected);
+    const bool keep = !kept && (!expected || !any_blob(store, *expected));
     CopyingSource copying(source);
     Compression format = Compression::none;
     const auto plain = decompress(keep ? static_cast<Source&>(copying) : source, &format);
@@ -168,6 +168,11 @@ Layer LayerStore::add(const std::optional<oci::ChainId>& parent, Source& source,
     const oci::DiffId diff(hashed.digest());
     if (expected && diff != *expected) {
         throw Error(ErrorCode::corrupt, "the layer has the DiffID " + diff.str() + ", expected was " + expected->str());
+    }
+    if (kept) {
+        std::byte more{};
+        if (source.read({&more, 1}) != 0) throw Error(ErrorCode::corrupt, "bytes follow the layer's end");
+        record_blob(diff, {format}, *kept);
     }
     if (keep) {
         if (compressor) compressor->finish();

@@ -129,7 +129,12 @@ std::optional<Layer> LayerStore::find(const oci::ChainId& chain) {
     return state_->find(chain);
 }
 
+void LayerStore::set_provider(Provider provider) {
+    state_->provider = std::move(provider);
+}
+
 std::vector<Layer> LayerStore::stack(const oci::ChainId& top) {
+    if (state_->provider && !find(top)) state_->provider(top);
     std::vector<Layer> layers;
     for (std::optional<oci::ChainId> at = top; at; at = layers.back().parent) {
         auto layer = find(*at);

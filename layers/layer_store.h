@@ -44,6 +44,12 @@ class LayerStore {
     LayerStore& operator=(const LayerStore&) = delete;
     ~LayerStore();
 
+    // Brings a layer that the store knows of and does not have, with all below it, from wherever it lies; does
+    // nothing where it knows of no such place. Called by whatever needs the layer itself, in any thread;
+    // find() never does. To be set before the first use.
+    using Provider = std::function<void(const oci::ChainId& top)>;
+    void set_provider(Provider provider);
+
     // Marks the layer as used now. Nothing where the store lacks it (or lacks one below it).
     std::optional<Layer> find(const oci::ChainId& chain);
     std::vector<Layer> stack(const oci::ChainId& top);  // lowest first; throws Error(not_found)
@@ -55,8 +61,14 @@ class LayerStore {
     // Unpacks a layer tar (plain or compressed) onto `parent`. Where `expected` is given and the
     // DiffID differs: Error(corrupt), and nothing of it stays. The layer may exist already: then the
     // source is not read where `expected` is given. Unless a blob of the layer is recorded already
-    // (record_blob), one is kept: the source's own bytes where they are compressed.
-    Layer add(const std::optional<oci::ChainId>& parent, Source& source, const std::optional<oci::DiffId>& expected);
+    // (record_blob), one is kept: the source's own bytes where they are compressed. Where the caller has
+    // the source's bytes put into the store as `kept` by the time the source ends, that blob is it.
+    struct Blob {
+        oci::Digest digest;
+        std::uint64_t size;
+    };
+    Layer add(const std::optional<oci::ChainId>& parent, Source& source, const std::optional<oci::DiffId>& expected,
+              const std::optional<Blob>& kept = std::nullopt);
 
     // Directories for overlay, topmost first.
     std::vector<UniqueFd> open_lowers(const std::optional<oci::ChainId>& top);
@@ -69,10 +81,6 @@ class LayerStore {
     void write_tar(const Layer& layer, Sink& sink);
     // The layer as a blob in the store; made where it is missing, kept, found again by (DiffID,
     // format, level). `made` says whether it had to be made.
-    struct Blob {
-        oci::Digest digest;
-        std::uint64_t size;
-    };
     Blob blob(const Layer& layer, const CompressionSpec& spec, bool* made = nullptr);
     std::optional<Blob> find_blob(const oci::DiffId& diff, const CompressionSpec& spec);
     // A foreign compressed form of a layer (from a pull or load) that is in the blob store already.

@@ -45,6 +45,7 @@ struct LayerStore::State {
 
     oci::Store& store;
     ThreadPool& pool;
+    LayerStore::Provider provider;
     std::mutex mutex;
     // Layers seen complete down to the lowest. They stay, for whoever removes layers holds the
     // store's lock alone.

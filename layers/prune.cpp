@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "layers/rubbish.h"
 #include "layers/usage.h"
+#include "oci/origins.h"
 
 namespace mkimg::layers {
 namespace {
@@ -73,6 +74,9 @@ class Pruner {
             }
             const oci::ImageConfig config = read_config(image.id);
             kept_blobs_.insert(image.id.str());
+            for (const oci::Digest& manifest : oci::manifests_of(store_, image.id)) {
+                kept_blobs_.insert(manifest.str());
+            }
             std::optional<oci::ChainId> chain;
             for (const oci::DiffId& diff : config.diff_ids) {
                 chain = oci::chain_id(chain, diff);
@@ -193,12 +197,22 @@ class Pruner {
             if (old || (!row.is_null(1) && !kept_layers_.contains(row.text(1)))) dead_records_.push_back(row.text(0));
         });
         result_.cache_records = dead_records_.size();
+        store_.db().execute("SELECT DISTINCT chain FROM layer_origins", {}, [&](const Row& row) {
+            const bool needed = of_images_.contains(row.text(0)) || kept_layers_.contains(row.text(0));
+            if (!needed) dead_origins_.push_back(row.text(0));
+        });
     }
 
     void remove_records() {
         Database& db = store_.db();
         db.transaction([&] {
-            for (const oci::Digest& id : result_.images) db.execute("DELETE FROM images WHERE id=?1", {id.str()});
+            for (const oci::Digest& id : result_.images) {
+                db.execute("DELETE FROM images WHERE id=?1", {id.str()});
+                db.execute("DELETE FROM image_manifests WHERE image=?1", {id.str()});
+            }
+            for (const std::string& chain : dead_origins_) {
+                db.execute("DELETE FROM layer_origins WHERE chain=?1", {chain});
+            }
             for (const auto& [chain, layer] : layers_) {
                 if (!kept_layers_.contains(chain)) db.execute("DELETE FROM layers WHERE chain=?1", {chain});
             }
@@ -235,12 +249,21 @@ class Pruner {
             const bool there = ::fstatat(store_.logs_fd(), log.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
             if (there && st.st_mtime <= cache_cutoff_) remove(store_.logs_fd(), log.name, result_.logs);
         }
+        remove_downloads();
         // What the records named before is dealt with above.
         for (const Rubbish& found : find_rubbish(store_)) {
             if (found.blob ? blobs_.contains("sha256:" + found.name) : layers_.contains("sha256:" + found.name))
                 continue;
             remove(found.blob ? store_.blobs_fd() : store_.layers_fd(), found.name, result_.rubbish);
         }
+    }
+
+    // Whoever fetches one holds the store's lock too, so these are of transfers that broke.
+    void remove_downloads() {
+        const int fd = ::openat(store_.fd(), "downloads", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0) return;
+        const UniqueFd downloads(fd);
+        for (const DirEntry& file : list_directory(fd)) remove(fd, file.name, result_.rubbish);
     }
 
     oci::Store& store_;
@@ -255,6 +278,7 @@ class Pruner {
     std::set<std::string> kept_layers_;
     std::set<std::string> kept_blobs_;
     std::vector<std::string> dead_records_;
+    std::vector<std::string> dead_origins_;  // ChainIDs
     Pruned result_;
 };
 

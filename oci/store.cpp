@@ -13,13 +13,6 @@
 #include "oci/store_state.h"
 
 namespace mkimg::oci {
-namespace {
-
-std::string random_name() {
-    std::byte bytes[8];
-    if (::getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes)) throw_errno("get random bytes");
-    return to_hex(bytes);
-}
 
 int flock_retry(int fd, int operation) {
     int result = 0;
@@ -34,6 +27,14 @@ bool still_named(int dirfd, const std::string& name, int fd) {
     if (::fstatat(dirfd, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0) return false;
     const struct stat ours = stat_fd(fd);
     return named.st_ino == ours.st_ino && named.st_dev == ours.st_dev;
+}
+
+namespace {
+
+std::string random_name() {
+    std::byte bytes[8];
+    if (::getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes)) throw_errno("get random bytes");
+    return to_hex(bytes);
 }
 
 // remove_orphans() may have seen the entry before we locked it: then it is gone, or about to be.

@@ -78,6 +78,32 @@ void Store::remove_blob(const Digest& digest) {
     });
 }
 
+void publish_blob(Store& store, int directory, std::string& name, const Digest& digest, std::uint64_t size) {
+    Database& db = store.db();
+    // Renamed and recorded under the database's write lock: whoever holds it sees either both or
+    // neither, but for a crash, which leaves a file without a name.
+    try {
+        db.transaction([&] {
+            if (store.has_blob(digest)) return;
+            if (::renameat(directory, name.c_str(), store.blobs_fd(), digest.hex().c_str()) != 0) {
+                throw_errno("rename into the store", digest.str());
+            }
+            name.clear();
+            db.execute("INSERT OR REPLACE INTO blobs(digest, size, last_used) VALUES(?1, ?2, ?3)",
+                       {digest.str(), static_cast<std::int64_t>(size), now_seconds()});
+            store.mark_unsynced(Store::Kind::blob, digest.str());
+        });
+    } catch (const Error&) {
+        // Renamed but not recorded (the disk is full): don't leave it there to fill the disk.
+        if (name.empty()) {
+            db.transaction([&] {
+                if (!recorded_size(db, digest)) ::unlinkat(store.blobs_fd(), digest.hex().c_str(), 0);
+            });
+        }
+        throw;
+    }
+}
+
 struct Store::BlobWriter::State {
     static constexpr std::size_t buffer_size = 256U << 10U;
 
@@ -123,29 +149,7 @@ Digest Store::BlobWriter::commit(const std::optional<Digest>& expected) {
     if (expected && digest != *expected) {
         throw Error(ErrorCode::corrupt, "content has the digest " + digest.str() + ", expected was " + expected->str());
     }
-    Database& db = s.store.db();
-    // Renamed and recorded under the database's write lock: whoever holds it sees either both or
-    // neither, but for a crash, which leaves a file without a name.
-    try {
-        db.transaction([&] {
-            if (s.store.has_blob(digest)) return;
-            if (::renameat(s.store.tmp_fd(), s.file.name.c_str(), s.store.blobs_fd(), digest.hex().c_str()) != 0) {
-                throw_errno("rename into the store", digest.str());
-            }
-            s.file.name.clear();
-            db.execute("INSERT OR REPLACE INTO blobs(digest, size, last_used) VALUES(?1, ?2, ?3)",
-                       {digest.str(), static_cast<std::int64_t>(s.size), now_seconds()});
-            s.store.mark_unsynced(Kind::blob, digest.str());
-        });
-    } catch (const Error&) {
-        // Renamed but not recorded (the disk is full): don't leave it there to fill the disk.
-        if (s.file.name.empty()) {
-            db.transaction([&] {
-                if (!recorded_size(db, digest)) ::unlinkat(s.store.blobs_fd(), digest.hex().c_str(), 0);
-            });
-        }
-        throw;
-    }
+    publish_blob(s.store, s.store.tmp_fd(), s.file.name, digest, s.size);
     return digest;
 }
 

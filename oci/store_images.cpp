@@ -146,6 +146,7 @@ bool Store::untag(const Reference& name) {
 void Store::remove_image(const Digest& id) {
     db().transaction([&] {
         db().execute("DELETE FROM names WHERE image=?1", {id.str()});
+        db().execute("DELETE FROM image_manifests WHERE image=?1", {id.str()});
         db().execute("DELETE FROM images WHERE id=?1", {id.str()});
     });
 }

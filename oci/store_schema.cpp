@@ -10,7 +10,7 @@
 namespace mkimg::oci {
 namespace {
 
-constexpr std::int64_t schema_version = 1;
+constexpr std::int64_t schema_version = 2;
 
 constexpr const char* schema = R"sql(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -40,6 +40,17 @@ CREATE TABLE memo(kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, la
 CREATE TABLE unsynced(kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
 )sql";
 
+// What version 2 added: images whose layers lie in a registry still.
+constexpr const char* schema_2 = R"sql(
+CREATE TABLE image_manifests(image TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY(image, digest)) WITHOUT ROWID;
+CREATE INDEX images_of_manifest ON image_manifests(digest);
+
+CREATE TABLE layer_origins(chain TEXT NOT NULL, diff TEXT NOT NULL, parent TEXT, digest TEXT NOT NULL, size INTEGER NOT NULL,
+                           media_type TEXT NOT NULL, registry TEXT NOT NULL, repository TEXT NOT NULL, seen INTEGER NOT NULL,
+                           PRIMARY KEY(chain, digest, registry, repository)) WITHOUT ROWID;
+CREATE INDEX origins_of_blob ON layer_origins(digest, registry);
+)sql";
+
 std::int64_t version_of(Database& db) {
     std::int64_t version = 0;
     db.execute("PRAGMA user_version", {}, [&](const Row& row) { version = row.integer(0); });
@@ -64,11 +75,12 @@ std::string recorded_boot(Database& db) {
 }  // namespace
 
 void open_schema(Database& db, const std::string& path) {
-    if (version_of(db) == 0) {
+    if (version_of(db) < schema_version) {
         db.transaction([&] {
-            if (version_of(db) != 0) return;  // another process was faster
-            db.script(schema);
-            db.script("PRAGMA user_version=" + std::to_string(schema_version));
+            const std::int64_t found = version_of(db);  // another process may have been faster
+            if (found == 0) db.script(schema);
+            if (found < 2) db.script(schema_2);
+            if (found < schema_version) db.script("PRAGMA user_version=" + std::to_string(schema_version));
         });
     }
     const std::int64_t version = version_of(db);
@@ -93,6 +105,7 @@ DELETE FROM layers WHERE chain IN (SELECT id FROM unsynced WHERE kind='layer');
 DELETE FROM blobs WHERE digest IN (SELECT id FROM unsynced WHERE kind='blob');
 DELETE FROM layer_blobs WHERE digest NOT IN (SELECT digest FROM blobs);
 DELETE FROM images WHERE id NOT IN (SELECT digest FROM blobs);
+DELETE FROM image_manifests WHERE digest NOT IN (SELECT digest FROM blobs);
 DELETE FROM names WHERE image NOT IN (SELECT id FROM images);
 DELETE FROM cache WHERE result_chain IS NOT NULL AND result_chain NOT IN (SELECT chain FROM layers);
 DELETE FROM unsynced;

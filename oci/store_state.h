@@ -25,6 +25,15 @@ TemporaryEntry make_temporary_directory(int tmp);
 
 std::int64_t now_seconds();
 
+// Makes the finished file `name` of `directory` the blob `digest`; empties `name` once it is renamed. Where
+// the blob is there already, the file stays where it is.
+void publish_blob(Store& store, int directory, std::string& name, const Digest& digest, std::uint64_t size);
+
+// flock(2), through signals.
+int flock_retry(int fd, int operation);
+// True where `name` still stands for the open file.
+bool still_named(int dirfd, const std::string& name, int fd);
+
 struct Store::State {
     explicit State(const std::string& root);
 

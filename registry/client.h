@@ -2,7 +2,7 @@
 // without taking credentials along, and fails with an error that says what happened.
 #pragma once
 
-#include <initializer_list>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,12 +17,15 @@ namespace mkimg::registry {
 // An answer that was not asked for. What the registry said stands in its message, printable and cut.
 class HttpError : public Error {
   public:
-    HttpError(ErrorCode code, std::string message, std::string hint, int status)
-        : Error(code, std::move(message), std::move(hint)), status_(status) {}
+    HttpError(ErrorCode code, std::string message, std::string hint, int status,
+              std::optional<std::chrono::seconds> retry_after)
+        : Error(code, std::move(message), std::move(hint)), status_(status), retry_after_(retry_after) {}
     int status() const noexcept { return status_; }
+    std::optional<std::chrono::seconds> retry_after() const noexcept { return retry_after_; }
 
   private:
     int status_;
+    std::optional<std::chrono::seconds> retry_after_;
 };
 
 // All borrowed.

@@ -223,8 +223,9 @@ class Failures(BuildTestCase):
             self.assertIn(words, result.stderr.replace("lower-case", "lowercase").replace("lower case", "lowercase"))
 
     def test_unknown_base_offers_the_nearest(self):
-        result = self.build_fails(2, "FROM basee\n")
+        result = self.build_fails(1, "FROM basee\n", "--pull=never")
         self.assertIn("Dockerfile:1:", result.stderr)
+        self.assertIn("--pull=never asks no registry", result.stderr)
         self.assertIn("did you mean base", result.stderr)
 
     def test_unused_build_arg_is_a_warning(self):

@@ -195,7 +195,7 @@ class Specifications(OutputCase):
                 ("type=oci", "needs dest"), ("type=local,dest=-", "stdout"), ("type=oci,tar=false,dest=-", "stdout"),
                 (f"type=local,dest={out},compression=gzip", "unknown key"), (f"type=tar,dest={out},name=x", "unknown key"),
                 (f"type=docker,dest={out},annotation.a=b", "unknown key"), (f"type=oci,dest={out},annotation.=b", "unknown key"),
-                ("type=registry,name=x", "not supported yet"), ("type=image,name=x,push=true", "not supported yet"),
+                ("type=registry", "the image has no name"), ("type=image,push=perhaps", "true or false"),
                 (f'type=oci,"dest={out}', "not closed"), (f'type=oci,"dest={out}"x', "comma"), ("", "")):
             with self.subTest(spec):
                 self.assertIn(message, self.build_fails(2, "FROM base\n", "-o", spec).stderr)

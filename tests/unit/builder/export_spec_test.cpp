@@ -75,9 +75,19 @@ TEST(OutputSpec, WhatIsUnknownIsNamed) {
     EXPECT_THAT(failure_of("type=tar,dest=a,annotation.x=y"), HasSubstr("unknown key of type=tar: annotation.x"));
 }
 
+TEST(OutputSpec, APushIsARegistryOrAnImageToBePushed) {
+    const OutputSpec registry = parse_output("type=registry,name=a");
+    EXPECT_EQ(registry.type, OutputType::image);
+    EXPECT_TRUE(registry.push);
+    EXPECT_EQ(registry.name, "a");
+    EXPECT_FALSE(registry.compression_given);
+    EXPECT_TRUE(parse_output("type=image,name=a,push=true").push);
+    EXPECT_FALSE(parse_output("type=image,name=a").push);
+    EXPECT_TRUE(parse_output("type=registry,compression=zstd").compression_given);
+}
+
 TEST(OutputSpec, WhatIsNotDoneIsRefused) {
-    for (const auto* text : {"type=registry,name=a", "type=image,name=a,push=true",
-                             "type=oci,dest=a,compression=estargz", "type=oci,dest=a,rewrite-timestamp=true"}) {
+    for (const auto* text : {"type=oci,dest=a,compression=estargz", "type=oci,dest=a,rewrite-timestamp=true"}) {
         try {
             parse_output(text);
             ADD_FAILURE() << text;

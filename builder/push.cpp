@@ -1,0 +1,245 @@
+#include "builder/push.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <future>
+#include <set>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "builder/export_manifest.h"
+#include "builder/import_files.h"
+#include "registry/fetch.h"
+#include "registry/upload.h"
+
+namespace mkimg::builder {
+namespace {
+
+// A blob of the store from an offset on, with its own descriptor.
+class StoredBlob final : public Source {
+  public:
+    StoredBlob(UniqueFd file, std::uint64_t offset, std::uint64_t size)
+        : file_(std::move(file)), range_({file_.get(), offset, size - offset}) {}
+    std::size_t read(std::span<std::byte> buffer) override { return range_.read(buffer); }
+
+  private:
+    UniqueFd file_;
+    RangeSource range_;
+};
+
+class Push {
+  public:
+    Push(const PushServices& services, const oci::Digest& image, registry::Repository repository,
+         const PushOptions& options)
+        : services_(services),
+          image_(image),
+          repository_(std::move(repository)),
+          options_(options),
+          config_text_(services.store.read_blob(image)),
+          config_(oci::ImageConfig::parse(config_text_)) {}
+
+    Pushed run(std::span<const oci::Reference> names) {
+        try {
+            return push(names);
+        } catch (...) {
+            for (auto& upload : uploads_) upload.wait();  // they use what is ours
+            throw;
+        }
+    }
+
+  private:
+    Pushed push(std::span<const oci::Reference> names) {
+        std::optional<AssembledManifest> found = as_it_came();
+        if (!found) {
+            std::vector<oci::Descriptor> descriptors;
+            std::optional<oci::ChainId> chain;
+            for (const oci::DiffId& diff : config_.diff_ids) {
+                chain = oci::chain_id(chain, diff);
+                descriptors.push_back(choose(*chain, diff));
+            }
+            found = assemble_manifest(image_, config_text_, std::move(descriptors),
+                                      {{}, options_.oci_media_types, options_.annotations});
+        }
+        const AssembledManifest& manifest = *found;
+        // What the registry has under its name, it has whole.
+        std::vector<std::string> tags;
+        for (const oci::Reference& name : names) {
+            if (repository_.find_manifest(name.tag) != manifest.descriptor.digest) tags.push_back(name.tag);
+        }
+        Pushed pushed{manifest.descriptor, {}};
+        if (tags.empty()) {
+            join();
+            return pushed;
+        }
+        for (const oci::Descriptor& layer : manifest.manifest.layers) start_upload(layer);
+        start_upload(manifest.manifest.config);
+        pushed.blobs = join();
+        for (const std::string& tag : tags) {
+            services_.registries.cancel().check();
+            repository_.put_manifest(tag, manifest.json, manifest.descriptor.media_type);
+        }
+        record(manifest.manifest.layers);
+        return pushed;
+    }
+
+    // The manifest by which the image was pulled, where nothing else is asked for.
+    std::optional<AssembledManifest> as_it_came() {
+        if (options_.compression || !options_.annotations.empty()) return std::nullopt;
+        for (const oci::Digest& digest : oci::manifests_of(services_.store, image_)) {
+            std::string json = services_.store.read_blob(digest);
+            if (oci::is_index(json)) continue;
+            oci::Manifest manifest = oci::Manifest::parse(json);
+            if ((manifest.media_type == oci::media_type::oci_manifest) != options_.oci_media_types) continue;
+            std::optional<oci::ChainId> chain;
+            for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
+                chain = oci::chain_id(chain, config_.diff_ids.at(i));
+                if (!services_.store.has_blob(manifest.layers[i].digest)) remember_sources(*chain, manifest.layers[i]);
+            }
+            const oci::Descriptor descriptor{manifest.media_type, digest, json.size(), {}, config_.platform};
+            return AssembledManifest{std::move(json), descriptor, std::move(manifest)};
+        }
+        return std::nullopt;
+    }
+
+    // The form in which the layer is pushed.
+    oci::Descriptor choose(const oci::ChainId& chain, const oci::DiffId& diff) {
+        if (!options_.compression) {
+            if (const auto known = known_form(chain, diff)) return *known;
+        }
+        const layers::CompressionSpec spec = options_.compression.value_or(layers::CompressionSpec{});
+        auto blob = services_.layers.find_blob(diff, spec);
+        if (!blob) {
+            // Brings the layer where it is not here yet.
+            const auto stack = services_.layers.stack(chain);
+            blob = services_.layers.blob(stack.back(), spec);
+        }
+        oci::Descriptor descriptor{
+            std::string(layer_media_type(spec.format, options_.oci_media_types)), blob->digest, blob->size, {}, {}};
+        // Goes out while the next layer is compressed.
+        start_upload(descriptor);
+        return descriptor;
+    }
+
+    // As it came from a registry or archive.
+    std::optional<oci::Descriptor> known_form(const oci::ChainId& chain, const oci::DiffId& diff) {
+        for (const auto format : {layers::Compression::gzip, layers::Compression::zstd}) {
+            if (format == layers::Compression::zstd && !options_.oci_media_types) continue;
+            if (const auto blob = services_.layers.find_blob(diff, {format, -1})) {
+                return oci::Descriptor{
+                    std::string(layer_media_type(format, options_.oci_media_types)), blob->digest, blob->size, {}, {}};
+            }
+        }
+        if (services_.layers.find(chain)) return std::nullopt;  // here, but in no compressed form
+        const auto candidates = services_.remote.candidates(chain);
+        // Where several blobs claim to hold it, only unpacking tells which does.
+        if (candidates.size() != 1) return std::nullopt;
+        oci::Descriptor descriptor = candidates.front().origin.blob;
+        const auto format = format_of(descriptor.media_type);
+        if (!format || (*format == layers::Compression::zstd && !options_.oci_media_types)) return std::nullopt;
+        descriptor.media_type = layer_media_type(*format, options_.oci_media_types);
+        remote_[descriptor.digest] = candidates.front().sources;
+        return descriptor;
+    }
+
+    static std::optional<layers::Compression> format_of(const std::string& media_type) {
+        if (media_type == oci::media_type::oci_layer_gzip || media_type == oci::media_type::docker_layer_gzip) {
+            return layers::Compression::gzip;
+        }
+        if (media_type == oci::media_type::oci_layer_zstd) return layers::Compression::zstd;
+        if (media_type == oci::media_type::oci_layer || media_type == oci::media_type::docker_layer) {
+            return layers::Compression::none;
+        }
+        return std::nullopt;
+    }
+
+    void remember_sources(const oci::ChainId& chain, const oci::Descriptor& blob) {
+        for (const auto& candidate : services_.remote.candidates(chain)) {
+            if (candidate.origin.blob.digest == blob.digest) remote_[blob.digest] = candidate.sources;
+        }
+    }
+
+    void start_upload(const oci::Descriptor& blob) {
+        if (!started_.insert(blob.digest).second) return;
+        const auto remote = remote_.find(blob.digest);
+        auto sources = remote == remote_.end() ? std::vector<registry::Repository>() : remote->second;
+        uploads_.push_back(services_.registries.transfers().submit([this, blob, from = std::move(sources)] {
+            registry::UploadBlob wanted{
+                blob, oci::repositories_with(services_.store, blob.digest, repository_.client().host()),
+                [this, &blob, &from](std::uint64_t offset) { return open(blob, from, offset); }};
+            return PushedBlob{blob.digest, blob.size,
+                              registry::upload(repository_, wanted, services_.registries.config(), services_.listener,
+                                               services_.registries.cancel())};
+        }));
+    }
+
+    std::unique_ptr<Source> open(const oci::Descriptor& blob, const std::vector<registry::Repository>& from,
+                                 std::uint64_t offset) {
+        if (!from.empty() && !services_.store.has_blob(blob.digest)) {
+            // Not on the pool's threads: this is one of them, and all may be waiting here.
+            ThreadPool one(1);
+            registry::FetchServices with = services_.remote.services();
+            registry::Fetch fetch({with.store, one, with.retries, with.listener, with.cancel}, from, blob);
+            fetch.wait();
+        }
+        return std::make_unique<StoredBlob>(services_.store.open_blob(blob.digest), offset, blob.size);
+    }
+
+    // Of several failures the first is the one to tell.
+    std::vector<PushedBlob> join() {
+        std::vector<PushedBlob> blobs;
+        std::exception_ptr failure;
+        for (auto& upload : uploads_) {
+            try {
+                blobs.push_back(upload.get());
+            } catch (...) {
+                if (!failure) failure = std::current_exception();
+            }
+        }
+        uploads_.clear();
+        if (failure) std::rethrow_exception(failure);
+        return blobs;
+    }
+
+    // From here the blobs can be mounted by the next push to this registry.
+    void record(const std::vector<oci::Descriptor>& layers) {
+        std::optional<oci::ChainId> parent;
+        for (std::size_t i = 0; i < layers.size(); ++i) {
+            const oci::ChainId chain = oci::chain_id(parent, config_.diff_ids.at(i));
+            oci::record_origin(services_.store, {chain, config_.diff_ids[i], parent, layers[i],
+                                                 repository_.client().host(), repository_.name()});
+            parent = chain;
+        }
+    }
+
+    const PushServices& services_;
+    const oci::Digest image_;
+    registry::Repository repository_;
+    const PushOptions& options_;
+    const std::string config_text_;
+    const oci::ImageConfig config_;
+    std::map<oci::Digest, std::vector<registry::Repository>> remote_;  // blobs that the store lacks
+    std::set<oci::Digest> started_;
+    std::vector<std::future<PushedBlob>> uploads_;
+};
+
+}  // namespace
+
+Pushed push_image(const PushServices& services, const oci::Digest& image, std::span<const oci::Reference> names,
+                  const PushOptions& options) {
+    return Push(services, image, services.registries.repository(names.front()), options).run(names);
+}
+
+std::vector<std::vector<oci::Reference>> by_repository(std::span<const oci::Reference> names) {
+    std::vector<std::vector<oci::Reference>> groups;
+    for (const oci::Reference& name : names) {
+        const auto same = std::find_if(groups.begin(), groups.end(), [&](const auto& group) {
+            return group[0].registry == name.registry && group[0].repository == name.repository;
+        });
+        same == groups.end() ? groups.push_back({name}) : same->push_back(name);
+    }
+    return groups;
+}
+
+}  // namespace mkimg::builder

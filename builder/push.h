@@ -1,0 +1,55 @@
+// An image of the store to registries.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "builder/remote_layers.h"
+#include "layers/layer_store.h"
+#include "oci/store.h"
+#include "registry/registries.h"
+#include "registry/transfer.h"
+
+namespace mkimg::builder {
+
+struct PushOptions {
+    // All layers in this form. Nothing: layers that came from a registry or archive stay as they came, those
+    // that mkimg made are compressed with gzip.
+    std::optional<layers::CompressionSpec> compression;
+    bool oci_media_types = true;
+    std::map<std::string, std::string> annotations;  // of the manifest
+};
+
+struct PushedBlob {
+    oci::Digest digest;
+    std::uint64_t size;
+    registry::Transfer::State state;  // done, exists or mounted
+};
+
+struct Pushed {
+    oci::Descriptor manifest;
+    std::vector<PushedBlob> blobs;  // none where the registry had the manifest already
+};
+
+// All borrowed.
+struct PushServices {
+    oci::Store& store;
+    layers::LayerStore& layers;
+    RemoteLayers& remote;
+    registry::Registries& registries;
+    registry::TransferListener listener;
+};
+
+// Pushes the image under names of one repository: blobs side by side, the manifest after them, then the tags. A
+// layer that lies in the same registry is mounted, and not downloaded for it. An image that was pulled and is
+// pushed as it came keeps its manifest, byte for byte.
+Pushed push_image(const PushServices& services, const oci::Digest& image, std::span<const oci::Reference> names,
+                  const PushOptions& options);
+
+// The names by the repository that they lie in.
+std::vector<std::vector<oci::Reference>> by_repository(std::span<const oci::Reference> names);
+
+}  // namespace mkimg::builder

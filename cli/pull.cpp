@@ -1,0 +1,85 @@
+// mkimg pull NAME…
+#include <CLI/App.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "builder/images.h"
+#include "builder/remote_image.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "cli/registry_options.h"
+#include "cli/session.h"
+#include "cli/signals.h"
+
+namespace mkimg::cli {
+namespace {
+
+struct PullOptions {
+    std::vector<std::string> names;
+    std::string platform;
+    bool quiet = false;
+    std::string format = "text";
+    std::string progress = "auto";
+    RegistryOptions registry;
+};
+
+nlohmann::json pull_one(Session& session, const oci::Reference& name, const oci::Platform& platform,
+                        builder::Progress& progress) {
+    const auto image = builder::resolve_remote(session.store, session.registries, name, platform);
+    auto layers = nlohmann::json::array();
+    for (const auto& layer : image.layers) {
+        layers.push_back(
+            {{"digest", layer.digest.str()}, {"size", layer.size}, {"fetched", !session.store.has_blob(layer.digest)}});
+    }
+    const auto config = oci::ImageConfig::parse(session.store.read_blob(image.id));
+    if (const auto top = oci::chain_id(config.diff_ids)) session.layers.stack(*top);
+    session.store.sync();
+    // By digest alone it has no name that could be given to another image later.
+    if (!name.digest) session.store.tag(name, image.id);
+    const oci::Digest& digest = image.index ? *image.index : image.manifest;
+    progress.note("pulled " + name.str() + (name.digest ? "" : "@" + digest.str()));
+    return {{"name", name.str()},
+            {"image", image.id.str()},
+            {"digest", image.manifest.str()},
+            {"index", image.index ? nlohmann::json(image.index->str()) : nlohmann::json()},
+            {"layers", std::move(layers)}};
+}
+
+void pull(const Globals& globals, const PullOptions& options) {
+    if (options.format != "text" && options.format != "json") {
+        throw Error(ErrorCode::usage, "--format " + options.format + ": text or json is needed");
+    }
+    std::vector<oci::Reference> names;
+    for (const std::string& name : options.names) names.push_back(oci::Reference::parse(name));
+    const auto platform = options.platform.empty() ? oci::Platform::host() : oci::Platform::parse(options.platform);
+    const auto progress = make_progress(options.progress, options.quiet);
+    Cancellation cancel;
+    const CancelOnSignal on_signal(cancel);
+    Session session(globals, options.registry.config(), cancel);
+    session.remote.set_listener([&](const registry::Transfer& transfer) { progress->transfer(transfer); });
+    auto pulled = nlohmann::json::array();
+    for (const oci::Reference& name : names) {
+        pulled.push_back(pull_one(session, name, platform, *progress));
+        if (options.format == "text") print(pulled.back()["image"].get<std::string>() + "\n");
+    }
+    if (options.format == "json") print(pulled.dump(2) + "\n");
+}
+
+}  // namespace
+
+void add_pull(CLI::App& command, Globals& globals) {
+    auto options = std::make_shared<PullOptions>();
+    command.add_option("name", options->names, "Names as FROM has them: debian, HOST/NAME:TAG, NAME@DIGEST")
+        ->required()
+        ->type_name("");
+    command.add_option("--platform", options->platform, "Of an image for several platforms, this one")
+        ->type_name("OS/ARCH[/VARIANT]");
+    command.add_flag("-q,--quiet", options->quiet, "Print the image ID and nothing else");
+    command.add_option("--format", options->format, "text or json")->type_name("FORMAT");
+    command.add_option("--progress", options->progress, "auto, tty, plain or quiet")->type_name("KIND");
+    options->registry.add_to(command);
+    command.callback([options, &globals] { pull(globals, *options); });
+}
+
+}  // namespace mkimg::cli

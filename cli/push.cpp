@@ -1,0 +1,94 @@
+// mkimg push IMAGE [NAME]
+#include "builder/push.h"
+
+#include <CLI/App.hpp>
+#include <memory>
+
+#include "base/error.h"
+#include "builder/export_spec.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "cli/push_report.h"
+#include "cli/registry_options.h"
+#include "cli/session.h"
+#include "cli/signals.h"
+
+namespace mkimg::cli {
+namespace {
+
+struct PushArguments {
+    std::string image;
+    std::string destination;
+    std::string compression;
+    std::string level;
+    bool force = false;
+    std::string oci_media_types = "true";
+    bool quiet = false;
+    std::string format = "text";
+    std::string progress = "auto";
+    RegistryOptions registry;
+};
+
+// The same rules as an output of the build has.
+builder::PushOptions push_options(const PushArguments& arguments) {
+    std::string spec = "type=registry,oci-mediatypes=" + arguments.oci_media_types;
+    if (!arguments.compression.empty()) spec += ",compression=" + arguments.compression;
+    if (!arguments.level.empty()) spec += ",compression-level=" + arguments.level;
+    if (arguments.force) spec += ",force-compression=true";
+    const builder::OutputSpec output = builder::parse_output(spec);
+    builder::PushOptions options;
+    if (output.compression_given) options.compression = output.compression;
+    options.oci_media_types = output.oci_media_types;
+    return options;
+}
+
+void push(const Globals& globals, const PushArguments& arguments) {
+    if (arguments.format != "text" && arguments.format != "json") {
+        throw Error(ErrorCode::usage, "--format " + arguments.format + ": text or json is needed");
+    }
+    const builder::PushOptions options = push_options(arguments);
+    const auto progress = make_progress(arguments.progress, arguments.quiet);
+    Cancellation cancel;
+    const CancelOnSignal on_signal(cancel);
+    Session session(globals, arguments.registry.config(), cancel);
+    const auto listener = [&](const registry::Transfer& transfer) { progress->transfer(transfer); };
+    session.remote.set_listener(listener);
+    const auto image = require_image(session.store, arguments.image);
+    const std::string text = arguments.destination.empty() ? name_used(arguments.image, image) : arguments.destination;
+    if (text.empty()) {
+        throw Error(ErrorCode::usage, "a push needs to know where to: " + arguments.image + " is no name",
+                    "give one: mkimg push " + arguments.image + " HOST/NAME:TAG");
+    }
+    const auto name = oci::Reference::parse(text);
+    oci::Store::check_new_name(name);
+    const auto pushed = builder::push_image(
+        {session.store, session.layers, session.remote, session.registries, listener}, image.id, {&name, 1}, options);
+    progress->note((pushed.blobs.empty() ? "nothing to push: the registry has " : "pushed ") + name.str() + "@" +
+                   pushed.manifest.digest.str());
+    print(arguments.format == "json" ? push_report(name.str(), pushed).dump(2) + "\n"
+                                     : pushed.manifest.digest.str() + "\n");
+}
+
+}  // namespace
+
+void add_push(CLI::App& command, Globals& globals) {
+    auto arguments = std::make_shared<PushArguments>();
+    command.add_option("image", arguments->image, "Name or ID of an image of the store")->required()->type_name("");
+    command.add_option("name", arguments->destination, "Where to, HOST/NAME:TAG (default: what the image is called)")
+        ->type_name("");
+    command
+        .add_option("--compression", arguments->compression,
+                    "All layers as gzip, zstd or uncompressed (default: as they came, new ones gzip)")
+        ->type_name("KIND");
+    command.add_option("--compression-level", arguments->level, "How hard to try")->type_name("N");
+    command.add_flag("--force-compression", arguments->force, "Also layers that came in that form already");
+    command.add_option("--oci-mediatypes", arguments->oci_media_types, "false: a manifest of Docker's schema 2")
+        ->type_name("true|false");
+    command.add_flag("-q,--quiet", arguments->quiet, "Print the digest and nothing else");
+    command.add_option("--format", arguments->format, "text or json")->type_name("FORMAT");
+    command.add_option("--progress", arguments->progress, "auto, tty, plain or quiet")->type_name("KIND");
+    arguments->registry.add_to(command);
+    command.callback([arguments, &globals] { push(globals, *arguments); });
+}
+
+}  // namespace mkimg::cli

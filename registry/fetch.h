@@ -1,0 +1,47 @@
+// A blob fetched into the store on a thread of its own, and read while it comes.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/stream.h"
+#include "base/thread_pool.h"
+#include "oci/store.h"
+#include "registry/blob_reader.h"
+#include "registry/transfer.h"
+
+namespace mkimg::registry {
+
+struct FetchServices {
+    oci::Store& store;
+    ThreadPool& transfers;
+    const Retries& retries;
+    TransferListener listener;
+    const Cancellation& cancel;
+};
+
+class Fetch {
+  public:
+    // Starts as soon as a thread is free. Each blob is fetched once, however many builds want it at a time: the
+    // others wait for the first, and read what it brought.
+    Fetch(const FetchServices& services, std::vector<Repository> sources, oci::Descriptor blob);
+    Fetch(const Fetch&) = delete;
+    Fetch& operator=(const Fetch&) = delete;
+    // Ends the transfer where it still runs; what it brought waits for the next try.
+    ~Fetch();
+
+    // From the first byte, as they come. The end is told only once the whole blob has been verified and lies
+    // in the store; a failed transfer is thrown. For one reader at a time.
+    std::unique_ptr<Source> open();
+    // Until it lies in the store; throws what went wrong.
+    void wait();
+    // True where it began with bytes that an earlier try had left: a wrong digest may be that one's fault.
+    bool resumed() const;
+
+  private:
+    struct State;
+    class Tail;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace mkimg::registry
