@@ -78,7 +78,7 @@ oci::Digest pull_name(const oci::Reference& name, const oci::Platform& platform,
                       registry::Registries& registries) {
     const RemoteImage image = resolve_remote(store, registries, name, platform);
     // By digest alone it has no name that could be given to another image later.
-    if (!name.digest) store.tag(name, image.id);
+    name.digest ? store.add_image(image.id) : store.tag(name, image.id);
     return image.id;
 }
 

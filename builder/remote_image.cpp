@@ -52,7 +52,6 @@ RemoteImage resolve_remote(oci::Store& store, registry::Registries& registries, 
 
     const oci::Digest id = store.put_blob(config_text);
     store.put_blob(document.bytes);
-    store.add_image(id);
     oci::record_manifest(store, id, document.digest);
     if (index) oci::record_manifest(store, id, *index);
     std::optional<oci::ChainId> parent;

@@ -24,19 +24,35 @@ struct PullOptions {
     RegistryOptions registry;
 };
 
+void bring_layers(Session& session, const oci::Digest& image) {
+    const auto config = oci::ImageConfig::parse(session.store.read_blob(image));
+    if (const auto top = oci::chain_id(config.diff_ids)) session.layers.stack(*top);
+}
+
 nlohmann::json pull_one(Session& session, const oci::Reference& name, const oci::Platform& platform,
                         builder::Progress& progress) {
+    // What a digest stands for never changes: the store's copy is as good as the registry's.
+    if (name.digest) {
+        if (const auto known = builder::find_by_manifest(session.store, *name.digest, platform)) {
+            bring_layers(session, *known);
+            progress.note(name.str() + " is here already");
+            return {{"name", name.str()},
+                    {"image", known->str()},
+                    {"digest", name.digest->str()},
+                    {"index", nullptr},
+                    {"layers", nlohmann::json::array()}};
+        }
+    }
     const auto image = builder::resolve_remote(session.store, session.registries, name, platform);
     auto layers = nlohmann::json::array();
     for (const auto& layer : image.layers) {
         layers.push_back(
             {{"digest", layer.digest.str()}, {"size", layer.size}, {"fetched", !session.store.has_blob(layer.digest)}});
     }
-    const auto config = oci::ImageConfig::parse(session.store.read_blob(image.id));
-    if (const auto top = oci::chain_id(config.diff_ids)) session.layers.stack(*top);
+    // It becomes an image of the store when it is whole.
+    bring_layers(session, image.id);
     session.store.sync();
-    // By digest alone it has no name that could be given to another image later.
-    if (!name.digest) session.store.tag(name, image.id);
+    name.digest ? session.store.add_image(image.id) : session.store.tag(name, image.id);
     const oci::Digest& digest = image.index ? *image.index : image.manifest;
     progress.note("pulled " + name.str() + (name.digest ? "" : "@" + digest.str()));
     return {{"name", name.str()},
@@ -59,11 +75,19 @@ void pull(const Globals& globals, const PullOptions& options) {
     Session session(globals, options.registry.config(), cancel);
     session.remote.set_listener([&](const registry::Transfer& transfer) { progress->transfer(transfer); });
     auto pulled = nlohmann::json::array();
+    std::optional<Error> failure;
     for (const oci::Reference& name : names) {
-        pulled.push_back(pull_one(session, name, platform, *progress));
-        if (options.format == "text") print(pulled.back()["image"].get<std::string>() + "\n");
+        try {
+            pulled.push_back(pull_one(session, name, platform, *progress));
+            if (options.format == "text") print(pulled.back()["image"].get<std::string>() + "\n");
+        } catch (Error& error) {
+            if (error.code() == ErrorCode::cancelled) throw;
+            error.add_context("pull " + name.str());
+            failure ? failure->add_further(error) : failure.emplace(error);
+        }
     }
     if (options.format == "json") print(pulled.dump(2) + "\n");
+    if (failure) throw *failure;
 }
 
 }  // namespace
