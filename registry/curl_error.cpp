@@ -128,7 +128,7 @@ class Diagnosis {
         std::string what = "the certificate is not trusted: " + tls_reason();
         std::string hint =
             "if it is your registry's own, give its CA: --registry-ca FILE, or /etc/docker/certs.d/" + host + "/ca.crt";
-        if (result == 0) {
+        if (details_.find("target host name") != details_.npos) {
             what = "the certificate is for another host: " + tls_reason();
             hint = "name the registry as its certificate does, or give it one for " + request_.url.host;
         } else if (result == has_expired || result == not_yet_valid) {

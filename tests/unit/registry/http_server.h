@@ -8,9 +8,11 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -105,22 +107,48 @@ class Connection {
     std::string buffer_;
 };
 
+// A socket that listens at some port of 127.0.0.1.
+class Listener {
+  public:
+    explicit Listener(int queue) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        address_.sin_family = AF_INET;
+        address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address_;
+        if (::bind(fd_.get(), address(), size) != 0 || ::listen(fd_.get(), queue) != 0) throw_errno("listen");
+        if (::getsockname(fd_.get(), address(), &size) != 0) throw_errno("getsockname");
+    }
+    int fd() const { return fd_.get(); }
+    std::uint16_t port() const { return ntohs(address_.sin_port); }
+    sockaddr* address() { return reinterpret_cast<sockaddr*>(&address_); }
+    std::string url(const std::string& path = "/") const { return "http://127.0.0.1:" + std::to_string(port()) + path; }
+
+  private:
+    UniqueFd fd_;
+    sockaddr_in address_{};
+};
+
+// One whose queue of connections is full: the kernel leaves further ones without an answer.
+class FullListener {
+  public:
+    FullListener() {
+        for (UniqueFd& filler : fillers_) {
+            filler = UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+            ::connect(filler.get(), listener_.address(), sizeof(sockaddr_in));
+        }
+    }
+    std::string url() const { return listener_.url(); }
+
+  private:
+    Listener listener_{0};
+    std::array<UniqueFd, 4> fillers_;
+};
+
 class HttpServer {
   public:
     using Script = std::function<void(Connection&)>;
 
-    explicit HttpServer(Script script) : script_(std::move(script)), stop_(make_pipe()) {
-        listener_ = UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        auto* const raw = reinterpret_cast<sockaddr*>(&address);
-        if (::bind(listener_.get(), raw, size) != 0 || ::listen(listener_.get(), 64) != 0) throw_errno("listen");
-        if (::getsockname(listener_.get(), raw, &size) != 0) throw_errno("getsockname");
-        port_ = ntohs(address.sin_port);
-        acceptor_ = std::thread([this] { accept_all(); });
-    }
+    explicit HttpServer(Script script)
+        : script_(std::move(script)), stop_(make_pipe()), acceptor_([this] { accept_all(); }) {}
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;
     ~HttpServer() {
@@ -129,17 +157,17 @@ class HttpServer {
         for (std::thread& thread : threads_) thread.join();
     }
 
-    std::uint16_t port() const { return port_; }
-    std::string url(const std::string& path = "/") const { return "http://127.0.0.1:" + std::to_string(port_) + path; }
+    std::uint16_t port() const { return listener_.port(); }
+    std::string url(const std::string& path = "/") const { return listener_.url(path); }
     int connections() const { return connections_; }
 
   private:
     void accept_all() {
         for (;;) {
-            pollfd fds[] = {{listener_.get(), POLLIN, 0}, {stop_.read.get(), POLLIN, 0}};
+            pollfd fds[] = {{listener_.fd(), POLLIN, 0}, {stop_.read.get(), POLLIN, 0}};
             if (::poll(fds, 2, -1) < 0) continue;
             if (fds[1].revents != 0) return;
-            UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+            UniqueFd fd(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
             if (!fd) continue;
             ++connections_;
             threads_.emplace_back([this, connection = std::make_shared<Connection>(std::move(fd), stop_.read.get())] {
@@ -150,11 +178,10 @@ class HttpServer {
 
     Script script_;
     Pipe stop_;
-    UniqueFd listener_;
-    std::uint16_t port_ = 0;
+    Listener listener_{64};
     std::atomic<int> connections_{0};
     std::list<std::thread> threads_;
-    std::thread acceptor_;
+    std::thread acceptor_;  // last: it uses the others
 };
 
 // A script that answers every request of a connection with the same bytes.

@@ -74,13 +74,15 @@ class TransportTest : public testing::Test {
     }
     static Request upload(const std::string& url, const std::string& method, const std::string& content) {
         Request out = request(url, method);
-        struct Copy final : Source {
-            explicit Copy(std::string from) : text(std::move(from)), source(text) {}
+        struct Shared final : Source {
+            explicit Shared(std::shared_ptr<const std::string> from) : text(std::move(from)), source(*text) {}
             std::size_t read(std::span<std::byte> buffer) override { return source.read(buffer); }
-            std::string text;
+            std::shared_ptr<const std::string> text;
             MemorySource source;
         };
-        out.body = Body{content.size(), [content] { return std::make_unique<Copy>(content); }};
+        out.body = Body{content.size(), [text = std::make_shared<const std::string>(content)] {
+                            return std::make_unique<Shared>(text);
+                        }};
         return out;
     }
     Response get(const std::string& url) { return transport_->send(request(url)); }
