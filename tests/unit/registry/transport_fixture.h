@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <memory>
 #include <string>
@@ -12,32 +11,11 @@
 #include "base/cancel.h"
 #include "base/stream.h"
 #include "registry/curl_transport.h"
+#include "tests/unit/registry/environment.h"
 #include "tests/unit/registry/http_server.h"
 #include "tests/unit/temp_dir.h"
 
 namespace mkimg::registry {
-
-// A variable of the environment for one test.
-class Environment {
-  public:
-    Environment(const char* name, const std::string& value) : name_(name) {
-        if (const char* before = ::getenv(name); before != nullptr) before_ = before;
-        ::setenv(name, value.c_str(), 1);
-    }
-    Environment(const Environment&) = delete;
-    Environment& operator=(const Environment&) = delete;
-    ~Environment() {
-        if (before_) {
-            ::setenv(name_, before_->c_str(), 1);
-        } else {
-            ::unsetenv(name_);
-        }
-    }
-
-  private:
-    const char* name_;
-    std::optional<std::string> before_;
-};
 
 class Collector final : public Receiver {
   public:
