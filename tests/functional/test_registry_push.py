@@ -1,0 +1,307 @@
+"""mkimg push, build --push, and the outputs type=registry and type=image,push=true."""
+
+import json
+import threading
+import unittest
+
+from support import layer_tar
+from support.builds import base_tar
+from support.http_server import instead
+from support.peers import skopeo
+from support.registry_case import RegistryTestCase, sha256
+from support.registry_images import DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Image, noise
+
+
+class PushTestCase(RegistryTestCase):
+    def make(self, name="app", text="hello", size=200_000):
+        """An image of this store's own making; returns its ID."""
+        self.write("context/Dockerfile", "FROM scratch\nCOPY a /a\nCOPY b /b\nENV A=1\n")
+        self.write("context/a", text)
+        self.write("context/b", noise(size, text.encode()))
+        return self.mkimg.ok("build", "-q", "-t", name, self.path("context"), env={"SOURCE_DATE_EPOCH": "1"}).stdout.strip()
+
+    def pushed(self, registry, repository, reference):
+        """The manifest that the registry has, after a look at all that it names."""
+        media_type, data = registry.manifests[repository][reference]
+        manifest = json.loads(data)
+        self.assertEqual(manifest["mediaType"], media_type)
+        for part in (manifest["config"], *manifest["layers"]):
+            blob = registry.blobs[repository][part["digest"]]
+            self.assertEqual((sha256(blob), len(blob)), (part["digest"], part["size"]))
+        return manifest
+
+
+class Push(PushTestCase):
+    def test_what_arrives(self):
+        registry = self.serve()
+        name = registry.host() + "/team/app:1"
+        image = self.make(name)
+        digest = self.mkimg.ok("push", name).stdout.strip()
+        manifest = self.pushed(registry, "team/app", "1")
+        self.assertEqual(digest, sha256(registry.manifests["team/app"]["1"][1]))
+        self.assertEqual(manifest["config"]["digest"], image)
+        self.assertEqual((manifest["mediaType"], manifest["config"]["mediaType"]), (OCI_MANIFEST, OCI_CONFIG))
+        self.assertEqual([layer["mediaType"] for layer in manifest["layers"]], [OCI_LAYER + "+gzip"] * 2)
+        # All blobs are there before the manifest is, and the tag is the last of all.
+        writes = [request for request in registry.seen() if request.method in ("PUT", "PATCH", "POST")]
+        self.assertEqual((writes[-1].method, writes[-1].path), ("PUT", "/v2/team/app/manifests/1"))
+        self.assertEqual([request for request in writes[:-1] if "/manifests/" in request.path], [])
+        other = self.another_store()
+        self.assertEqual(other.ok("pull", name).stdout, image + "\n")
+        self.check_store(other)
+
+    def test_pushing_again_sends_nothing(self):
+        registry = self.serve()
+        name = registry.host() + "/app:1"
+        self.make(name)
+        first = self.mkimg.ok("push", name).stdout
+        registry.forget()
+        again = self.mkimg.ok("push", "--format", "json", name).json()
+        self.assertEqual(again["digest"] + "\n", first)
+        self.assertEqual({blob["action"] for blob in again["blobs"]} - {"exists"}, set())
+        self.assertEqual(registry.seen("POST|PATCH"), [])
+        self.assertEqual(registry.seen("PUT", "/blobs/"), [])
+        self.mkimg.ok("push", name, registry.host() + "/app:2")
+        self.assertEqual(registry.seen("POST|PATCH"), [])
+        self.assertEqual(registry.repository("app")[1], ["1", "2"])
+
+    def test_json(self):
+        registry = self.serve()
+        name = registry.host() + "/app:1"
+        self.make(name)
+        pushed = self.mkimg.ok("push", "--format", "json", name).json()
+        data = registry.manifests["app"]["1"][1]
+        manifest = json.loads(data)
+        self.assertEqual((pushed["name"], pushed["digest"], pushed["size"], pushed["media_type"]),
+                         (name, sha256(data), len(data), OCI_MANIFEST))
+        self.assertCountEqual(pushed["blobs"], [{"digest": part["digest"], "size": part["size"], "action": "uploaded"}
+                                                for part in (manifest["config"], *manifest["layers"])])
+
+    def test_each_digest_once(self):
+        registry = self.serve()
+        layer = layer_tar([("same", noise(100_000))])
+        source = registry.add("from", "1", Image([layer, layer_tar([("other", "")]), layer]))
+        self.mkimg.ok("pull", registry.host() + "/from:1")
+        target = self.serve()
+        self.mkimg.ok("push", registry.host() + "/from:1", target.host() + "/to:1")
+        self.assertEqual(len(target.seen("PUT", "/blobs/.*" + source.layers[0][7:])), 1)
+        self.assertEqual(len(self.pushed(target, "to", "1")["layers"]), 3)
+
+    def test_layers_come_as_they_were_pulled(self):
+        source, target = self.serve(), self.serve()
+        for n, image in enumerate((Image(), Image(compression="zstd"), Image(compression="plain"), Image(docker=True))):
+            source.add("app", str(n), image)
+            self.mkimg.ok("pull", f"{source.host()}/app:{n}")
+            self.mkimg.ok("push", f"{source.host()}/app:{n}", f"{target.host()}/app:{n}")
+            manifest = self.pushed(target, "app", str(n))
+            self.assertEqual([layer["digest"] for layer in manifest["layers"]], image.layers)
+            self.assertEqual(manifest["config"]["digest"], image.id)
+
+    def test_compression(self):
+        registry = self.serve()
+        name = registry.host() + "/app:1"
+        self.make(name)
+        starts = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "uncompressed": b"a\0"}
+        endings = {"gzip": "+gzip", "zstd": "+zstd", "uncompressed": ""}
+        for how, start in starts.items():
+            self.mkimg.ok("push", "--compression", how, name, f"{registry.host()}/app:{how}")
+            manifest = self.pushed(registry, "app", how)
+            for layer in manifest["layers"]:
+                self.assertEqual(layer["mediaType"], OCI_LAYER + endings[how])
+            self.assertTrue(registry.blobs["app"][manifest["layers"][0]["digest"]].startswith(start), how)
+        self.mkimg.ok("push", "--compression", "gzip", "--compression-level", "1", name, registry.host() + "/app:fast")
+        self.mkimg.fails(2, "push", "--compression", "lzma", name)
+        self.mkimg.fails(2, "push", "--compression-level", "much", name)
+
+    def test_forced_compression(self):
+        source, target = self.serve(), self.serve()
+        image = source.add("app", "1", Image(compression="gzip"))
+        self.mkimg.ok("pull", source.host() + "/app:1")
+        self.mkimg.ok("push", "--compression", "zstd", source.host() + "/app:1", target.host() + "/kept:1")
+        self.assertEqual([layer["digest"] for layer in self.pushed(target, "kept", "1")["layers"]], image.layers)
+        self.mkimg.ok("push", "--compression", "zstd", "--force-compression", source.host() + "/app:1", target.host() + "/forced:1")
+        manifest = self.pushed(target, "forced", "1")
+        self.assertEqual([layer["mediaType"] for layer in manifest["layers"]], [OCI_LAYER + "+zstd"] * 2)
+        self.assertEqual(manifest["config"]["digest"], image.id)
+
+    def test_docker_media_types(self):
+        registry = self.serve()
+        name = registry.host() + "/app:1"
+        image = self.make(name)
+        self.mkimg.ok("push", "--oci-mediatypes=false", name)
+        manifest = self.pushed(registry, "app", "1")
+        self.assertEqual(manifest["mediaType"], DOCKER_MANIFEST)
+        self.assertEqual((manifest["config"]["mediaType"], manifest["config"]["digest"]), (DOCKER_CONFIG, image))
+        self.assertEqual([layer["mediaType"] for layer in manifest["layers"]], [DOCKER_LAYER + ".gzip"] * 2)
+        self.assertNotIn("annotations", manifest)
+        self.mkimg.fails(2, "push", "--oci-mediatypes=false", "--compression", "zstd", name)
+
+    def test_to_another_name(self):
+        registry = self.serve()
+        image = self.make("local-name")
+        self.mkimg.ok("push", "local-name", registry.host() + "/team/other:2")
+        self.mkimg.ok("push", image[7:19], registry.host() + "/team/other:3")
+        self.assertEqual(registry.repository("team/other")[1], ["2", "3"])
+        self.assertIn("DEST", self.mkimg.fails(2, "push", image).stderr)
+        self.mkimg.fails(1, "push", "no-such-image", registry.host() + "/x:1")
+        self.mkimg.fails(2, "push", "local-name", registry.host() + "/UPPER")
+        self.mkimg.fails(2, "push")
+
+    def test_mounts_from_where_it_came(self):
+        registry = self.serve()
+        with open(base_tar(), "rb") as file:
+            base = registry.add("team/base", "1", Image([file.read()]))
+        self.write("context/Dockerfile", f"FROM {registry.host()}/team/base:1\nENV A=1\nCOPY Dockerfile /new\n")
+        self.mkimg.ok("build", "-t", registry.host() + "/other/app:1", self.path("context"))
+        pushed = self.mkimg.ok("push", "--format", "json", registry.host() + "/other/app:1").json()
+        actions = {blob["digest"]: blob["action"] for blob in pushed["blobs"]}
+        self.assertEqual(actions[base.layers[0]], "mounted")
+        self.assertEqual(sorted(actions.values()), ["mounted", "uploaded", "uploaded"])
+        [mount] = registry.seen("POST", "mount=")
+        self.assertEqual(mount.query, {"mount": base.layers[0], "from": "team/base"})
+        self.pushed(registry, "other/app", "1")
+
+    def test_an_upload_in_place_of_a_mount(self):
+        registry = self.serve()
+        base = registry.add("base", "1", Image())
+        self.mkimg.ok("pull", registry.host() + "/base:1")
+        registry.mounts = False
+        pushed = self.mkimg.ok("push", "--format", "json", registry.host() + "/base:1", registry.host() + "/app:1").json()
+        self.assertEqual({blob["action"] for blob in pushed["blobs"]}, {"uploaded"})
+        self.assertEqual(self.pushed(registry, "app", "1")["config"]["digest"], base.id)
+
+    def test_large_bodies_go_in_chunks_where_they_must(self):
+        registry = self.serve()
+        registry.body_limit = 5 << 20
+        name = registry.host() + "/app:1"
+        self.make(name, size=12 << 20)
+        self.mkimg.ok("push", name)
+        self.pushed(registry, "app", "1")
+        self.assertGreater(len([request for request in registry.seen("PATCH") if request.status == 202]), 2)
+
+    def test_a_registry_that_takes_nothing_at_all(self):
+        registry = self.serve()
+        registry.body_limit = 1000
+        name = registry.host() + "/app:1"
+        self.make(name)
+        self.assertIn("413", self.mkimg.fails(1, "push", name).stderr)
+        self.check_store()
+
+    def test_no_head_requests(self):
+        registry = self.serve()
+        registry.fault("HEAD", "", instead(405), times=None)
+        name = registry.host() + "/app:1"
+        image = self.make(name)
+        self.mkimg.ok("push", name)
+        self.assertEqual(self.pushed(registry, "app", "1")["config"]["digest"], image)
+
+    def test_two_at_once(self):
+        registry = self.serve()
+        self.make("app")
+        results = []
+        threads = [threading.Thread(target=lambda n=n: results.append(self.mkimg.run("push", "app", f"{registry.host()}/app:{n}")))
+                   for n in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([result.status for result in results], [0] * 3, "\n".join(map(str, results)))
+        self.assertEqual(len({result.stdout for result in results}), 1)
+        self.assertEqual(registry.repository("app")[1], ["0", "1", "2"])
+
+
+class BuildAndPush(PushTestCase):
+    def setUp(self):
+        super().setUp()
+        self.registry = self.serve()
+        self.write("context/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")
+
+    def build(self, *options):
+        return self.mkimg.ok("build", "--progress", "plain", "--metadata-file", self.path("metadata.json"), *options, self.path("context"))
+
+    def metadata(self):
+        with open(self.path("metadata.json"), encoding="utf-8") as file:
+            return json.load(file)
+
+    def check_pushed(self, repository, tag="1"):
+        manifest = self.pushed(self.registry, repository, tag)
+        data = self.registry.manifests[repository][tag][1]
+        self.assertEqual(self.metadata()["containerimage.digest"], sha256(data))
+        self.assertEqual(self.metadata()["containerimage.config.digest"], manifest["config"]["digest"])
+        return manifest
+
+    def test_push(self):
+        self.build("--push", "-t", self.registry.host() + "/a:1", "-t", self.registry.host() + "/b:2")
+        first, second = self.check_pushed("a"), self.check_pushed("b", "2")
+        self.assertEqual(first, second)
+        self.mkimg.fails(2, "build", "--push", self.path("context"))
+
+    def test_outputs(self):
+        self.build("-o", "type=registry", "-t", self.registry.host() + "/a:1")
+        self.check_pushed("a")
+        self.build("-o", f"type=image,name={self.registry.host()}/b:1,push=true,compression=zstd,oci-mediatypes=true")
+        self.assertEqual(self.check_pushed("b")["layers"][0]["mediaType"], OCI_LAYER + "+zstd")
+        self.build("-o", f"type=registry,name={self.registry.host()}/c:1,oci-mediatypes=false")
+        self.assertEqual(self.check_pushed("c")["mediaType"], DOCKER_MANIFEST)
+        self.build("-o", f"type=image,name={self.registry.host()}/d:1,push=false")
+        self.assertEqual(self.registry.repository("d"), (set(), []))
+
+    def test_a_base_that_never_comes_here(self):
+        with open(base_tar(), "rb") as file:
+            base = self.registry.add("base", "1", Image([file.read()]))
+        self.write("context/Dockerfile", f"FROM {self.registry.host()}/base:1\nENV A=1\n")
+        self.build("--push", "-t", self.registry.host() + "/app:1")
+        self.assertEqual(self.registry.seen("GET", base.layers[0]), [])
+        self.assertEqual([layer["digest"] for layer in self.check_pushed("app")["layers"]], base.layers)
+        self.assertEqual(len(self.registry.seen("POST", "mount=" + base.layers[0])), 1)
+        self.check_store()
+
+    def test_a_base_that_another_registry_needs(self):
+        with open(base_tar(), "rb") as file:
+            base = self.registry.add("base", "1", Image([file.read()]))
+        target = self.serve()
+        self.write("context/Dockerfile", f"FROM {self.registry.host()}/base:1\nENV A=1\n")
+        self.build("--push", "-t", target.host() + "/app:1")
+        self.assertEqual(sha256(target.blobs["app"][base.layers[0]]), base.layers[0])
+
+    def test_a_failed_push_fails_the_build(self):
+        self.registry.fault("PUT", "/manifests/", instead(403), times=None)
+        result = self.mkimg.fails(1, "build", "--push", "-t", self.registry.host() + "/a:1", self.path("context"))
+        self.assertIn("403", result.stderr)
+        self.assertEqual(self.registry.repository("a")[1], [])
+        self.check_store()
+
+
+class DockerRegistry(PushTestCase):
+    """Debian's own registry says what it thinks of the requests."""
+
+    def test_push_and_read_back(self):
+        registry = self.start_registry()
+        name = registry.host() + "/team/app:1"
+        image = self.make(name)
+        for options, media_type in (([], OCI_MANIFEST), (["--oci-mediatypes=false"], DOCKER_MANIFEST), (["--compression", "zstd"], OCI_MANIFEST)):
+            digest = self.mkimg.ok("push", *options, name).stdout.strip()
+            self.assertEqual(sha256(registry.manifest("team/app", "1", media_type)), digest)
+            seen = json.loads(skopeo("inspect", "--tls-verify=false", f"docker://{name}"))
+            self.assertEqual(seen["Digest"], digest)
+            self.assertEqual(sha256(skopeo("inspect", "--tls-verify=false", "--config", "--raw", f"docker://{name}").encode()), image)
+        before = len(registry.requests())
+        self.mkimg.ok("push", "--compression", "zstd", name)
+        self.assertEqual([request for request in registry.requests()[before:] if request[0] in ("POST", "PATCH") or "/uploads/" in request[1]], [])
+
+    def test_mount_across_repositories(self):
+        registry = self.start_registry()
+        self.make(registry.host() + "/base:1")
+        self.mkimg.ok("push", registry.host() + "/base:1")
+        other = self.another_store()
+        self.write("context/Dockerfile", f"FROM {registry.host()}/base:1\nLABEL a=b\n")
+        other.ok("build", "--push", "-t", registry.host() + "/team/app:1", self.path("context"))
+        mounts = [request for request in registry.requests() if "mount=" in request[1]]
+        self.assertEqual([status for _, _, status in mounts], [201, 201])
+        layers = lambda name: json.loads(registry.manifest(name, "1", OCI_MANIFEST))["layers"]
+        self.assertEqual(layers("base"), layers("team/app"))
+        self.assertEqual([r for r in registry.requests() if r[0] == "GET" and r[1].endswith(layers("base")[1]["digest"])], [])
+
+
+if __name__ == "__main__":
+    unittest.main()
