@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import unittest
@@ -305,7 +306,7 @@ class Certificates(AuthTestCase):
 
     def test_ways_to_trust_it(self):
         self.mkimg.ok("pull", "--registry-ca", authority().ca, self.name)
-        self.configure({self.registry.host(): {"ca": authority().ca}})
+        self.configure({self.registry.host(): {"ca": [authority().ca]}})
         self.another_store("1").ok("pull", self.name)
         self.configure({self.registry.host(): {"insecure": True}})
         self.another_store("2").ok("pull", self.name)
@@ -313,16 +314,30 @@ class Certificates(AuthTestCase):
         self.another_store("3").ok("pull", "--insecure-registry", self.registry.host(), self.name)
         self.pull_fails("--insecure-registry", "localhost", self.registry.host("localhost") + "/app:2")
 
-    def test_certs_d(self):
-        """/etc/docker/certs.d, of a mount namespace's own."""
-        script = ('mount -t tmpfs tmpfs /etc/docker && mkdir -p "/etc/docker/certs.d/$1" && cp "$2" "/etc/docker/certs.d/$1/ca.crt"'
-                  ' && shift 2 && exec "$@"')
+    def pull_with_certs_d(self, host, files):
+        """What mkimg does where /etc/docker/certs.d/HOST has these files, which it has in a mount namespace alone."""
+        folder = self.path("certs.d", host)
+        os.makedirs(folder)
+        for name, path in files.items():
+            shutil.copy(path, os.path.join(folder, name))
         os.makedirs("/etc/docker", exist_ok=True)
-        process = subprocess.run(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", self.registry.host(), authority().ca,
-             MKIMG, "--root", self.mkimg.root, "pull", self.name],
+        script = 'mount -t tmpfs tmpfs /etc/docker && cp -r "$1" /etc/docker/certs.d && shift && exec "$@"'
+        return subprocess.run(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", self.path("certs.d"),
+             MKIMG, "--root", self.mkimg.root, "pull", host + "/app:1"],
             env={**os.environ, **self.mkimg.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+
+    def test_certs_d(self):
+        process = self.pull_with_certs_d(self.registry.host(), {"ca.crt": authority().ca})
         self.assertEqual((process.returncode, process.stdout.decode()), (0, self.image.id + "\n"), process.stderr)
+
+    def test_a_client_certificate(self):
+        registry = self.serve_tls(client_ca=authority().ca)
+        image = registry.add("app", "1", Image())
+        self.pull_fails("--registry-ca", authority().ca, registry.host() + "/app:1")
+        certificate, key = authority().client("alice")
+        process = self.pull_with_certs_d(registry.host(), {"ca.crt": authority().ca, "alice.cert": certificate, "alice.key": key})
+        self.assertEqual((process.returncode, process.stdout.decode()), (0, image.id + "\n"), process.stderr)
 
     def test_a_certificate_for_another_name(self):
         other = self.serve(certificate=authority().server(("DNS:registry.example.com",)))
@@ -333,15 +348,6 @@ class Certificates(AuthTestCase):
     def test_bad_files(self):
         self.mkimg.fails(1, "pull", "--registry-ca", self.path("missing.crt"), self.name)
         self.assertIn("empty.crt", self.mkimg.fails(1, "pull", "--registry-ca", self.write("empty.crt", "no PEM"), self.name).stderr)
-
-    def test_a_client_certificate(self):
-        registry = self.serve_tls(client_ca=authority().ca)
-        image = registry.add("app", "1", Image())
-        certificate, key = authority().client("alice")
-        self.configure({registry.host(): {"ca": authority().ca}})
-        self.pull_fails(registry.host() + "/app:1")
-        self.configure({registry.host(): {"ca": authority().ca, "client_certificate": certificate, "client_key": key}})
-        self.assertEqual(self.mkimg.ok("pull", registry.host() + "/app:1").stdout, image.id + "\n")
 
     def test_settings_that_mean_nothing(self):
         for settings in ('{"registries": []}', "[]", "{", '{"registries": {"h:1": {"ca": 5}}}', '{"timeouts": {"stall": "long"}}',
@@ -358,7 +364,7 @@ class DockerRegistry(AuthTestCase):
     def test_htpasswd_and_a_private_authority(self):
         registry = self.start_registry(certificate=authority().server(), ca=authority().ca, users=dict([ALICE, BOB]))
         name = registry.host("localhost") + "/team/app:1"
-        self.configure({registry.host("localhost"): {"ca": authority().ca}})
+        self.configure({registry.host("localhost"): {"ca": [authority().ca]}})
         image = self.make(name)
         self.check_message(self.mkimg.fails(1, "push", name), ["anonymous", "401"])
         refused = self.mkimg.fails(1, "login", "-u", "alice", "--password-stdin", registry.host("localhost"), stdin="wrong-S3CRET")

@@ -61,7 +61,6 @@ PASSING = [
     *[Case(f"{status} once for a {what}", [fault("GET", path, http.instead(status))])
       for status in (408, 500, 502, 503, 504) for what, path in (("manifest", MANIFEST), ("layer", layer))],
     Case("503 twice", [fault("GET", layer, http.instead(503), times=2)], tries=("GET", layer, 3)),
-    Case("500 for the first request of all", [fault("GET", "/v2/$", http.instead(500))]),
     Case("429, Retry-After in seconds", [fault("GET", MANIFEST, http.instead(429, {"Retry-After": "1"}))]),
     Case("429, Retry-After as a date", [fault("GET", layer, in_a_second)]),
     Case("429, a date long ago", [fault("GET", layer, http.instead(429, {"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}))]),
@@ -82,6 +81,9 @@ PASSING = [
     Case("a resumed layer from its start", [
         fault("GET", layer, http.cut(150_000)), fault("GET", layer, lambda request, reply: http.Reply(200, {}, LARGE))]),
     Case("a manifest without Docker-Content-Digest", [always("GET|HEAD", MANIFEST, http.change_headers({"Docker-Content-Digest": None}))]),
+    Case("a digest in the header that is none", [always("GET|HEAD", MANIFEST, http.change_headers({"Docker-Content-Digest": "../../x"}))]),
+    Case("a digest in the header of another kind", [
+        always("GET|HEAD", MANIFEST, http.change_headers({"Docker-Content-Digest": "sha512:" + "0" * 128}))]),
     Case("a manifest with parameters of its type", [
         always("GET|HEAD", MANIFEST, http.change_headers({"Content-Type": OCI_MANIFEST + "; charset=utf-8"}))]),
     Case("a layer called text/html", [always("GET", layer, http.change_headers({"Content-Type": "text/html"}))]),
@@ -134,7 +136,7 @@ STAYING = [
                                  always("GET", layer, http.change_headers({"Content-Range": None}))], 1, ("bytes",)),
     Case("206 though nobody asked", [
         always("GET", layer, lambda request, reply: http.Reply(206, {"Content-Range": f"bytes 100-{len(LARGE) - 1}/{len(LARGE)}"}, LARGE[100:]))],
-        1, ("206",)),
+        1, ("bytes",)),
     Case("no manifest", [always("GET|HEAD", MANIFEST, http.refuse(404, "MANIFEST_UNKNOWN", "manifest unknown"))],
          1, ("404", "MANIFEST_UNKNOWN"), tries=("GET", MANIFEST, 1)),
     Case("no layer", [always("GET", layer, http.refuse(404, "BLOB_UNKNOWN", "blob unknown"))], 1, ("404", "BLOB_UNKNOWN"), tries=("GET", layer, 1)),
@@ -148,8 +150,6 @@ STAYING = [
     Case("a manifest called a docker one", [always("GET|HEAD", MANIFEST, http.change_headers({"Content-Type": DOCKER_MANIFEST}))], 1, ("docker",)),
     Case("another digest in the header", [always("GET|HEAD", MANIFEST, http.change_headers({"Docker-Content-Digest": sha256(b"other")}))],
          1, ("digest",)),
-    Case("a digest in the header that is none", [always("GET|HEAD", MANIFEST, http.change_headers({"Docker-Content-Digest": "../../x"}))],
-         1, ("../../x",)),
     Case("another manifest for a digest", [always("GET", MANIFEST, lambda request, reply: http.Reply(
         200, {"Content-Type": OCI_MANIFEST}, Image([SMALL]).data))], 1, ("digest",), reference="@" + image().digest),
     Case("a page in place of a manifest", [always("GET|HEAD", MANIFEST, http.instead(200, {"Content-Type": "text/html"}, b"<html>log in</html>"))],
