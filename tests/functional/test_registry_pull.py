@@ -260,14 +260,6 @@ class From(RegistryTestCase):
         self.assertIn("404", result.stderr)
         self.check_nothing_came()
 
-    def test_platforms(self):
-        arm = Image([layer_tar([("arm", "")])], platform=("linux", "arm64"))
-        self.registry.add("multi", "1", Index([self.base, arm]))
-        recipe = f"FROM --platform=linux/arm64 {self.registry.host()}/multi:1\nENV A=1\n"
-        image = self.build(recipe, "-q").stdout.strip()
-        self.assertEqual(self.image(image)["architecture"], "arm64")
-        self.assertEqual(self.image(image)["rootfs"], arm.config["rootfs"])
-
 
 class Interrupted(RegistryTestCase):
     def test_what_is_whole_stays_and_the_rest_goes_on(self):
