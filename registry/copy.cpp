@@ -91,8 +91,8 @@ Copied copy_image(const std::vector<Repository>& sources, const std::string& ref
     ManifestDocument document = get_manifest(sources, reference);
     for (int depth = 0; platform && document.is_index(); ++depth) {
         if (depth == deepest_index) throw Error(ErrorCode::corrupt, "indexes in indexes without end");
-        const auto& chosen = oci::choose_platform(oci::Index::parse(document.bytes).manifests, *platform,
-                                                  sources.back().str() + " " + reference);
+        const std::vector<oci::Descriptor> manifests = oci::Index::parse(document.bytes).manifests;
+        const auto& chosen = oci::choose_platform(manifests, *platform, sources.back().str() + " " + reference);
         document = get_manifest(sources, chosen.digest.str());
     }
     if (destination.find_manifest(tag) == document.digest) return {document.descriptor(), {}};
