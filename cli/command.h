@@ -28,6 +28,8 @@ void add_images(CLI::App& command, Globals& globals);
 void add_import(CLI::App& command, Globals& globals);
 void add_inspect(CLI::App& command, Globals& globals);
 void add_load(CLI::App& command, Globals& globals);
+void add_login(CLI::App& command, Globals& globals);
+void add_logout(CLI::App& command, Globals& globals);
 void add_parse(CLI::App& command, Globals& globals);
 void add_prune(CLI::App& command, Globals& globals);
 void add_pull(CLI::App& command, Globals& globals);

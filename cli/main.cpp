@@ -40,6 +40,8 @@ constexpr std::array commands{
     CommandEntry{"pull", "Bring images from registries into the store", add_pull},
     CommandEntry{"push", "Send an image to a registry", add_push},
     CommandEntry{"copy", "Copy an image from registry to registry", add_copy},
+    CommandEntry{"login", "Keep who you are to a registry", add_login},
+    CommandEntry{"logout", "Forget who you are to a registry", add_logout},
     CommandEntry{"prune", "Remove what no image needs", add_prune},
     CommandEntry{"fsck", "Verify every digest and record of the store", add_fsck},
 };

@@ -217,7 +217,8 @@ struct Authenticator::State {
         if (said.empty()) said = printable(parameter(challenge, "error"));
         said = without_secrets(std::move(said), credential, used.value_or(std::string()));
         throw Error(ErrorCode::denied,
-                    host + " denies " + described(scopes) + " to " + who + (said.empty() ? "" : ": " + said),
+                    host + " denies " + described(scopes) + " to " + who + ": 401 unauthorized" +
+                        (said.empty() ? "" : ": " + said),
                     login_hint(who));
     }
 };
@@ -283,7 +284,7 @@ std::string Authenticator::answer(const Response& response, const Scopes& scopes
     if (basic == nullptr) {
         throw Error(ErrorCode::denied,
                     state_->host + " denies " + described(scopes) + " to " + state_->who +
-                        " and names no way to log in that mkimg knows",
+                        ": 401 unauthorized, and names no way to log in that mkimg knows",
                     "mkimg can answer Basic and Bearer challenges");
     }
     state_->refuse(response, basic, scopes, used);

@@ -1,10 +1,11 @@
 #include "registry/client.h"
 
 #include <mutex>
-#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/text.h"
 #include "registry/backoff.h"
+#include "registry/token.h"
 
 namespace mkimg::registry {
 namespace {
@@ -14,26 +15,6 @@ constexpr int most_challenges = 3;  // the first, an expired token's, one more f
 
 bool is_redirect(int status) {
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-// "DENIED: requested access to the resource is denied", as the distribution specification has errors; empty
-// for a body of another kind, which is some proxy's page.
-std::string registry_message(const std::string& body) {
-    constexpr std::size_t most = 400;
-    const auto json = nlohmann::json::parse(body, nullptr, false);
-    if (!json.is_object() || !json.contains("errors") || !json["errors"].is_array()) return {};
-    std::vector<std::string> messages;
-    for (const auto& error : json["errors"]) {
-        if (!error.is_object()) continue;
-        const auto text = [&](const char* field) {
-            const auto found = error.find(field);
-            return found != error.end() && found->is_string() ? found->get<std::string>() : std::string();
-        };
-        std::string message = text("code");
-        if (const std::string more = text("message"); !more.empty()) message += (message.empty() ? "" : ": ") + more;
-        if (!message.empty()) messages.push_back(message);
-    }
-    return printable(join(messages, "; ").substr(0, most));
 }
 
 std::string_view reason_of(int status) {
@@ -81,7 +62,7 @@ std::optional<std::chrono::seconds> retry_after_of(const Response& response) {
 HttpError error_of(const Request& request, const Response& response, const std::string& host, const std::string& who) {
     std::string message = request.method + " " + request.url.redacted() + " as " + printable(who) + ": " +
                           std::to_string(response.status) + " " + std::string(reason_of(response.status));
-    if (const std::string said = registry_message(response.body); !said.empty()) message += ": " + said;
+    if (const std::string said = server_message(response.body); !said.empty()) message += ": " + said;
     return {code_of(response.status), std::move(message), hint_for(response.status, host, who), response.status,
             retry_after_of(response)};
 }
@@ -206,16 +187,23 @@ Response Client::send(const Url& url, Request request, const Options& options) {
     const Headers plain = request.headers;
     int redirects = 0;
     int challenges = 0;
+    std::optional<std::string> answered;  // the Authorization that a challenge was just answered with
     for (;;) {
         // Whatever host a redirect or a Location leads to: what proves who we are is for the registry alone.
         const bool ours = request.url.same_origin(state.root);
         request.headers = plain;
-        const auto authorization = ours ? state.authenticator->header(options.scopes) : std::nullopt;
+        auto authorization = std::exchange(answered, std::nullopt);
+        if (ours && !authorization) authorization = state.authenticator->header(options.scopes);
         if (authorization) request.headers.emplace_back("authorization", *authorization);
         Response response = state.send_with_retries(request, options.receiver, options.retry);
 
         if (response.status == 401 && ours && challenges++ < most_challenges) {
-            state.authenticator->answer(response, options.scopes, authorization);
+            try {
+                answered = state.authenticator->answer(response, options.scopes, authorization);
+            } catch (Error& error) {
+                error.add_context(request.method + " " + request.url.redacted());
+                throw;
+            }
             continue;
         }
         for (const int accepted : options.accepted) {

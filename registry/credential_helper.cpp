@@ -126,6 +126,8 @@ struct CredentialHelper::Outcome {
     std::string output;
     std::string errors;
     bool succeeded() const { return WIFEXITED(status) && WEXITSTATUS(status) == 0; }
+    // By the protocol on stdout; not every helper knows that.
+    std::string_view said() const { return trim(trim(output).empty() ? errors : output); }
 };
 
 CredentialHelper::CredentialHelper(std::string_view name, std::chrono::milliseconds time_limit)
@@ -185,9 +187,9 @@ CredentialHelper::Outcome CredentialHelper::run(const char* action, const std::s
     return outcome;
 }
 
-// Helpers tell their errors on stdout. A credential there, or the secret they were given, is not shown.
+// A credential in what it said, or the secret that it was given, is not shown.
 void CredentialHelper::fail(const char* action, const Outcome& outcome, std::string_view secret) const {
-    const std::string& said = trim(outcome.output).empty() ? outcome.errors : outcome.output;
+    const std::string_view said = outcome.said();
     const bool tells = said.find('{') != std::string::npos || (!secret.empty() && said.find(secret) != said.npos);
     const std::string line = tells ? std::string() : first_line(said);
     const std::string status = WIFEXITED(outcome.status)
@@ -201,7 +203,7 @@ void CredentialHelper::fail(const char* action, const Outcome& outcome, std::str
 std::optional<Credential> CredentialHelper::get(const std::string& server) const {
     const Outcome outcome = run("get", server);
     if (!outcome.succeeded()) {
-        if (trim(outcome.output) == not_found) return std::nullopt;
+        if (outcome.said() == not_found) return std::nullopt;
         fail("get", outcome);
     }
     const auto document = nlohmann::json::parse(outcome.output, nullptr, false);
@@ -243,7 +245,7 @@ void CredentialHelper::store(const std::string& server, const Credential& creden
 
 void CredentialHelper::erase(const std::string& server) const {
     const Outcome outcome = run("erase", server);
-    if (!outcome.succeeded() && trim(outcome.output) != not_found) fail("erase", outcome);
+    if (!outcome.succeeded() && outcome.said() != not_found) fail("erase", outcome);
 }
 
 }  // namespace mkimg::registry

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/text.h"
+#include "oci/reference.h"
 #include "registry/auth_file.h"
 #include "registry/credential_helper.h"
 
@@ -29,6 +31,21 @@ std::string keeper(const AuthFile& file, std::string_view host) {
 }
 
 }  // namespace
+
+std::string Keychain::host_of(std::string_view text) {
+    const AuthKey key = AuthKey::parse(text);
+    std::string registry;
+    try {
+        registry = oci::Reference::parse(key.host + "/name").registry;
+    } catch (const Error&) {
+        registry.clear();
+    }
+    if (registry != key.host || !key.path.empty()) {
+        throw Error(ErrorCode::usage, "\"" + printable(text) + "\" is no registry",
+                    "write its host[:port], as names of images begin with: docker.io, ghcr.io, localhost:5000");
+    }
+    return registry;
+}
 
 std::string Keychain::default_path() {
     if (std::string path = environment("REGISTRY_AUTH_FILE"); !path.empty()) return path;

@@ -20,6 +20,8 @@ struct Credential {
 
 class Keychain {
   public:
+    // The registry that a person names, by its host or an URL of it, as references name it. Throws Error(usage).
+    static std::string host_of(std::string_view text);
     // $REGISTRY_AUTH_FILE, else $DOCKER_CONFIG/config.json, else ~/.docker/config.json.
     static std::string default_path();
     explicit Keychain(std::string path = default_path());

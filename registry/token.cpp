@@ -128,9 +128,10 @@ std::string server_message(std::string_view body) {
     std::string out;
     if (const auto errors = document.find("errors"); errors != document.end() && errors->is_array()) {
         for (const auto& error : *errors) {
-            std::string message = string_field(error, "message");
-            if (message.empty()) message = string_field(error, "code");
-            if (!message.empty()) out += (out.empty() ? "" : "; ") + message;
+            std::string said = string_field(error, "code");
+            const std::string message = string_field(error, "message");
+            if (!message.empty()) said += (said.empty() ? "" : ": ") + message;
+            if (!said.empty()) out += (out.empty() ? "" : "; ") + said;
             if (out.size() > longest) break;
         }
     }

@@ -213,7 +213,9 @@ TEST_F(AuthenticatorTest, AFreshTokenThatIsRefusedIsTheEnd) {
     const std::string token = authenticator->answer(unauthorized({hub_challenge}), pull, std::nullopt);
     const Error error = failure_of([&] { authenticator->answer(unauthorized({hub_challenge}, body), pull, token); });
     EXPECT_EQ(error.code(), ErrorCode::denied);
-    EXPECT_EQ(error.message(), "docker.io denies pull of library/app to anonymous: requested access is denied");
+    EXPECT_EQ(
+        error.message(),
+        "docker.io denies pull of library/app to anonymous: 401 unauthorized: DENIED: requested access is denied");
     EXPECT_EQ(error.hint(), "the repository may not exist, or may need `mkimg login docker.io`");
     EXPECT_EQ(server.requests.size(), 1U);
 }
@@ -226,7 +228,7 @@ TEST_F(AuthenticatorTest, TheErrorOfTheChallengeWhereThereIsNoOther) {
         authenticator->answer(unauthorized({std::string(hub_challenge) + R"(,error="insufficient_scope")"}), pull,
                               token);
     });
-    EXPECT_EQ(error.message(), "docker.io denies pull of library/app to alice: insufficient_scope");
+    EXPECT_EQ(error.message(), "docker.io denies pull of library/app to alice: 401 unauthorized: insufficient_scope");
     EXPECT_THAT(error.hint(), HasSubstr("`mkimg login docker.io`"));
 }
 
@@ -238,7 +240,7 @@ TEST_F(AuthenticatorTest, RefusedBasicIsTheEnd) {
         const Error error =
             failure_of([&] { authenticator->answer(unauthorized({R"(Basic realm="x")"}), {}, alice_basic); });
         EXPECT_EQ(error.code(), ErrorCode::denied);
-        EXPECT_EQ(error.message(), "docker.io denies access to alice");
+        EXPECT_EQ(error.message(), "docker.io denies access to alice: 401 unauthorized");
     }
     EXPECT_EQ(authenticator->header({}), std::nullopt);
 }
@@ -261,7 +263,7 @@ TEST_F(AuthenticatorTest, ARegistryThatKeepsChangingItsMindIsLeft) {
 TEST_F(AuthenticatorTest, NobodyCanAnswerBasic) {
     const Error error = failure_of([&] { make()->answer(unauthorized({R"(Basic realm="x")"}), pull, std::nullopt); });
     EXPECT_EQ(error.code(), ErrorCode::denied);
-    EXPECT_EQ(error.message(), "docker.io denies pull of library/app to anonymous");
+    EXPECT_EQ(error.message(), "docker.io denies pull of library/app to anonymous: 401 unauthorized");
     EXPECT_THAT(error.hint(), HasSubstr("mkimg login docker.io"));
     log_in(R"("identitytoken": "refresh-me")");
     EXPECT_EQ(failure_of([&] { make()->answer(unauthorized({R"(Basic realm="x")"}), pull, std::nullopt); }).code(),
@@ -360,7 +362,7 @@ TEST_F(AuthenticatorTest, RegistriesThatSayBackWhatTheyWereSent) {
         authenticator->answer(unauthorized({hub_challenge}, R"({"errors": [{"message": "bad token T1"}]})"), pull,
                               token);
     });
-    EXPECT_EQ(error.message(), "docker.io denies pull of library/app to alice");
+    EXPECT_EQ(error.message(), "docker.io denies pull of library/app to alice: 401 unauthorized");
 }
 
 TEST_F(AuthenticatorTest, ThreadsThatNeedATokenAtOnceFetchItOnce) {

@@ -49,8 +49,10 @@ TEST(CredentialHelper, TheUserTokenMeansAnIdentityToken) {
 TEST(CredentialHelper, HavingNothingIsNoError) {
     const FakeHelpers helpers;
     helpers.add("fake", "echo 'credentials not found in native keychain'; exit 1");
+    helpers.add("stderr", "echo 'credentials not found in native keychain' >&2; exit 1");
     helpers.add("empty", R"(echo '{"ServerURL":"","Username":"","Secret":""}')");
     EXPECT_EQ(CredentialHelper("fake").get("reg.example"), std::nullopt);
+    EXPECT_EQ(CredentialHelper("stderr").get("reg.example"), std::nullopt);
     EXPECT_EQ(CredentialHelper("empty").get("reg.example"), std::nullopt);
     EXPECT_NO_THROW(CredentialHelper("fake").erase("reg.example"));
 }

@@ -328,6 +328,26 @@ TEST_F(KeychainTest, WhatIsHeldComesBeforeTheFile) {
     EXPECT_EQ(user("r.example"), "file");
 }
 
+TEST(HostOf, AsReferencesNameIt) {
+    for (const auto& [text, host] : std::initializer_list<std::pair<const char*, const char*>>{
+             {"docker.io", "docker.io"},
+             {"index.docker.io", "docker.io"},
+             {"https://index.docker.io/v1/", "docker.io"},
+             {"registry-1.docker.io", "docker.io"},
+             {"ghcr.io", "ghcr.io"},
+             {"https://ghcr.io", "ghcr.io"},
+             {"http://localhost:5000/v2/", "localhost:5000"},
+             {"localhost", "localhost"},
+             {"[::1]:5000", "[::1]:5000"},
+         }) {
+        EXPECT_EQ(Keychain::host_of(text), host) << text;
+    }
+    for (const char* text : {"", "https://", "ghcr.io/user", "user", "my_host.example", "a.example:x", "u:p@a.example",
+                             "a.example\n", "-a.example", "ftp://a.example"}) {
+        EXPECT_THROW(Keychain::host_of(text), Error) << text;
+    }
+}
+
 class DefaultPath : public testing::Test {
   protected:
     void SetUp() override {

@@ -195,7 +195,7 @@ TEST(ServerMessage, OfTheSpecificationAndOfOthers) {
     // The distribution specification's errors.
     EXPECT_EQ(server_message(R"({"errors": [{"code": "UNAUTHORIZED", "message": "authentication required",
                                  "detail": null}, {"code": "DENIED"}]})"),
-              "authentication required; DENIED");
+              "UNAUTHORIZED: authentication required; DENIED");
     EXPECT_EQ(server_message(R"({"details": "incorrect username or password"})"), "incorrect username or password");
     EXPECT_EQ(server_message(R"({"error": "invalid_grant", "error_description": "it has expired"})"), "it has expired");
     EXPECT_EQ(server_message(R"({"error": "invalid_grant"})"), "invalid_grant");
