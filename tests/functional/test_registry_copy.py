@@ -71,6 +71,14 @@ class Copy(RegistryTestCase):
         self.assertEqual(set(self.target.manifests["new"]), {"2", parts[1].digest})
         self.mkimg.fails(1, "copy", "--platform", "linux/s390x", self.source.host() + "/app:1", self.target.host() + "/new:3")
 
+    def test_by_digest_and_to_a_digest(self):
+        image = self.source.add("app", "1", Image())
+        self.copy(source=f"app@{image.digest}")
+        self.check_same(image)
+        self.copy(target=f"other@{image.digest}")
+        self.check_same(image, "other", image.digest)
+        self.mkimg.fails(2, "copy", self.source.host() + "/app:1", f"{self.target.host()}/new@sha256:{'0' * 64}")
+
     def test_order_and_each_blob_once(self):
         index = self.source.add("app", "1", Index(images()))
         self.copy()

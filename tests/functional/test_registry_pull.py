@@ -260,6 +260,15 @@ class From(RegistryTestCase):
         self.assertIn("404", result.stderr)
         self.check_nothing_came()
 
+    def test_the_platform_of_an_index(self):
+        arm = Image([layer_tar([("arm", "")])], platform=("linux", "arm64"))
+        self.registry.add("multi", "1", Index([arm, self.base]))
+        image = self.build(f"FROM {self.registry.host()}/multi:1\nENV A=1\n", "-q").stdout.strip()
+        self.assertEqual(self.image(image)["rootfs"], self.base.config["rootfs"])
+        self.registry.add("arm", "1", Index([arm]))
+        refused = self.build(f"FROM {self.registry.host()}/arm:1\nENV A=1\n", status=1)
+        self.assertIn("linux/arm64", refused.stderr)
+
 
 class Interrupted(RegistryTestCase):
     def test_what_is_whole_stays_and_the_rest_goes_on(self):

@@ -87,6 +87,18 @@ class Push(PushTestCase):
         self.assertEqual(len(target.seen("PUT", "/blobs/.*" + source.layers[0][7:])), 1)
         self.assertEqual(len(self.pushed(target, "to", "1")["layers"]), 3)
 
+    def test_layers_come_as_they_were_pulled(self):
+        source, target = self.serve(), self.serve()
+        for n, (compression, docker) in enumerate((("gzip", False), ("zstd", False), ("plain", False), ("gzip", True))):
+            image = source.add("app", str(n), Image([layer_tar([("n", str(n))]), layer_tar([("m", str(n))])], compression, docker))
+            self.mkimg.ok("pull", f"{source.host()}/app:{n}")
+            digest = self.mkimg.ok("push", f"{source.host()}/app:{n}", f"{target.host()}/app:{n}").stdout.strip()
+            manifest = self.pushed(target, "app", str(n))
+            self.assertEqual([layer["digest"] for layer in manifest["layers"]], image.layers, compression)
+            self.assertEqual(manifest["config"]["digest"], image.id)
+            if not docker:  # OCI's types are what push writes: the manifest is the same, byte for byte
+                self.assertEqual(digest, image.digest)
+
     def test_compression(self):
         registry = self.serve()
         name = registry.host() + "/app:1"
@@ -103,6 +115,22 @@ class Push(PushTestCase):
         self.mkimg.fails(2, "push", "--compression", "lzma", name)
         self.mkimg.fails(2, "push", "--compression-level", "much", name)
 
+    def test_compression_of_what_was_pulled(self):
+        """A form that is named is the form of all layers; --force-compression makes even those anew that have it."""
+        source, target = self.serve(), self.serve()
+        image = source.add("app", "1", Image(compression="gzip"))
+        name = source.host() + "/app:1"
+        self.mkimg.ok("pull", name)
+        self.mkimg.ok("push", "--compression", "zstd", name, target.host() + "/zstd:1")
+        manifest = self.pushed(target, "zstd", "1")
+        self.assertEqual([layer["mediaType"] for layer in manifest["layers"]], [OCI_LAYER + "+zstd"] * 2)
+        self.assertEqual(manifest["config"]["digest"], image.id)
+        self.mkimg.ok("push", "--compression", "gzip", name, target.host() + "/gzip:1")
+        self.assertEqual([layer["digest"] for layer in self.pushed(target, "gzip", "1")["layers"]], image.layers)
+        self.mkimg.ok("push", "--compression", "gzip", "--force-compression", name, target.host() + "/forced:1")
+        forced = [layer["digest"] for layer in self.pushed(target, "forced", "1")["layers"]]
+        self.assertEqual(set(forced) & set(image.layers), set())
+
     def test_docker_media_types(self):
         registry = self.serve()
         name = registry.host() + "/app:1"
@@ -114,6 +142,17 @@ class Push(PushTestCase):
         self.assertEqual([layer["mediaType"] for layer in manifest["layers"]], [DOCKER_LAYER + ".gzip"] * 2)
         self.assertNotIn("annotations", manifest)
         self.mkimg.fails(2, "push", "--oci-mediatypes=false", "--compression", "zstd", name)
+
+    def test_to_another_name(self):
+        registry = self.serve()
+        image = self.make("local-name")
+        self.mkimg.ok("push", "local-name", registry.host() + "/team/other:2")
+        self.mkimg.ok("push", image[7:19], registry.host() + "/team/other:3")
+        self.assertEqual(registry.repository("team/other")[1], ["2", "3"])
+        self.assertIn("HOST/NAME:TAG", self.mkimg.fails(2, "push", image).stderr)
+        self.mkimg.fails(1, "push", "no-such-image", registry.host() + "/x:1")
+        self.mkimg.fails(2, "push", "local-name", registry.host() + "/UPPER")
+        self.mkimg.fails(2, "push")
 
     def test_mounts_from_where_it_came(self):
         registry = self.serve()
@@ -231,6 +270,13 @@ class BuildAndPush(PushTestCase):
         self.write("context/Dockerfile", f"FROM {self.registry.host()}/base:1\nENV A=1\n")
         self.build("--push", "-t", target.host() + "/app:1")
         self.assertEqual(sha256(target.blobs["app"][base.layers[0]]), base.layers[0])
+
+    def test_a_failed_push_fails_the_build(self):
+        self.registry.fault("PUT", "/manifests/", instead(403), times=None)
+        result = self.mkimg.fails(1, "build", "--push", "-t", self.registry.host() + "/a:1", self.path("context"))
+        self.assertIn("403", result.stderr)
+        self.assertEqual(self.registry.repository("a")[1], [])
+        self.check_store()
 
 
 class DockerRegistry(PushTestCase):

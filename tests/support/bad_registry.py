@@ -73,7 +73,7 @@ class BadRegistry(Server):
 
     def _manifest(self, request, name, reference):
         held = self.manifests.setdefault(name, {})
-        if request.method == "PUT":
+        if request.method == "PUT" and request.whole:
             held[reference] = held[sha256(request.body)] = (request.headers.get("content-type", ""), request.body)
             return Reply(201, {"Location": f"/v2/{name}/manifests/{sha256(request.body)}",
                                "Docker-Content-Digest": sha256(request.body)})

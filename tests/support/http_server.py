@@ -86,7 +86,7 @@ def error_reply(status, code, message, headers=None):
 class Fault:
     """`action(request, reply)` gives the reply that goes out instead, for requests that match.
 
-    `times` None is always. `skip` requests pass first. `read`: only so many bytes of the request's body are taken.
+    Actions that refuse prevent that the request is carried out. `times` None is always. `skip` requests pass first. `read`: only so many bytes of the request's body are taken.
     The method CONNECT (without a path) is the moment when a connection is accepted."""
 
     method: str  # regular expressions, matched as a whole and found in the target
@@ -232,7 +232,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self._read_body(None)  # as real servers do, lest a reset overtakes the answer
                 return
             request.body, request.whole = self._read_body(fault.read if fault else None)
-            reply = owner.respond(request)
+            prevented = fault and (getattr(fault.action, "prevents", False) or fault.read == 0)
+            reply = Reply() if prevented else owner.respond(request)
             if fault:
                 reply = fault.action(request, reply)
             self._write(request, reply)
@@ -322,14 +323,20 @@ def _answer_tls_in_plain(connection):
 # Actions of faults.
 
 
+def preventing(action):
+    """Marks an action as one in whose case the request is not carried out."""
+    action.prevents = True
+    return action
+
+
 def instead(status, headers=None, body=b""):
     """Another reply."""
-    return lambda request, reply: Reply(status, headers or {}, body)
+    return preventing(lambda request, reply: Reply(status, headers or {}, body))
 
 
 def refuse(status, code="DENIED", message="not today", headers=None):
     """An error of the registry's."""
-    return lambda request, reply: error_reply(status, code, message, headers)
+    return preventing(lambda request, reply: error_reply(status, code, message, headers))
 
 
 def change_headers(headers):
@@ -347,7 +354,7 @@ def change_body(change):
 
 def redirect(location, status=307):
     """Location may hold {path}, which is the request's."""
-    return lambda request, reply: Reply(status, {"Location": location.replace("{path}", request.target)})
+    return preventing(lambda request, reply: Reply(status, {"Location": location.replace("{path}", request.target)}))
 
 
 def reset(request, reply):
@@ -411,7 +418,7 @@ def silence(count=0, seconds=30):
 
 def mute(seconds=20):
     """No answer at all, on a connection that stays open."""
-    return lambda request, reply: Reply(raw=lambda connection: time.sleep(seconds))
+    return preventing(lambda request, reply: Reply(raw=lambda connection: time.sleep(seconds)))
 
 
 def drip(interval, size=1):

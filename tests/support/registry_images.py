@@ -86,8 +86,10 @@ class Image:
         result = change(other.manifest)
         if isinstance(result, bytes):
             other.raw = result
-        elif result is not None:
+            return other
+        if result is not None:
             other.manifest = result
+        other.media_type = other.manifest.get("mediaType", self.media_type)
         return other
 
     def with_config(self, change):

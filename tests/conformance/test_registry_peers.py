@@ -49,7 +49,7 @@ class Peers(unittest.TestCase):
         cls.mkimg.ok("save", "-o", cls.archive, "app")
         cls.image = read_archive(cls.archive)
         cls.tree = cls.image.tree()
-        cls.id = cls.mkimg.ok("inspect", "app").json()["id"]
+        cls.image_id = cls.mkimg.ok("inspect", "app").json()["id"]
         for form, options in FORMS.items():
             cls.mkimg.ok("push", *options, "app", f"{cls.host}/{form}:1")
 
@@ -75,7 +75,7 @@ class Peers(unittest.TestCase):
                 skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{self.host}/{form}:1", f"oci-archive:{copied}")
                 self.check(copied)
                 config = skopeo("inspect", "--tls-verify=false", "--config", "--raw", f"docker://{self.host}/{form}:1")
-                self.assertEqual(digest(config.encode()), self.id)
+                self.assertEqual(digest(config.encode()), self.image_id)
 
     def test_mkimg_reads_what_skopeo_pushed(self):
         for form in ("oci", "v2s2"):
@@ -91,7 +91,7 @@ class Peers(unittest.TestCase):
             trust = ("--tls-verify=false", "--signature-policy", buildah.policy)
             for form in FORMS:
                 buildah.run("pull", "-q", *trust, f"docker://{self.host}/{form}:1")
-                self.assertEqual(buildah.run("images", "-q", "--no-trunc", f"{self.host}/{form}:1").strip(), self.id)
+                self.assertEqual(buildah.run("images", "-q", "--no-trunc", f"{self.host}/{form}:1").strip(), self.image_id)
             container = buildah.run("from", "--pull-never", *trust, f"{self.host}/oci:1").strip()
             self.assertEqual(buildah.run("run", "--isolation", "chroot", container, "/app/bin/link"), "hello from 1000\n")
             buildah.run("run", "--isolation", "chroot", "--user", "root", container, "--", "sh", "-c", "echo more > /more")
@@ -110,7 +110,7 @@ class Peers(unittest.TestCase):
             for form in FORMS:
                 with self.subTest(form):
                     docker.run("pull", "-q", f"{self.host}/{form}:1")
-                    self.assertEqual(json.loads(docker.run("image", "inspect", f"{self.host}/{form}:1"))[0]["Id"], self.id)
+                    self.assertEqual(json.loads(docker.run("image", "inspect", f"{self.host}/{form}:1"))[0]["Id"], self.image_id)
             self.assertEqual(docker.run("run", "--rm", "--network", "none", f"{self.host}/oci:1"), "hello from 1000\n")
             saved = self.folder / "docker.tar"
             docker.save(f"{self.host}/oci:1", saved)
@@ -118,7 +118,7 @@ class Peers(unittest.TestCase):
             docker.run("tag", f"{self.host}/oci:1", f"{self.host}/from-docker:1")
             docker.run("push", "-q", f"{self.host}/from-docker:1")
             image, saved = self.pull_anew("from-docker:1")
-            self.assertEqual(image, self.id)
+            self.assertEqual(image, self.image_id)
             self.check(saved)
 
     def test_skopeo_reads_what_mkimg_copied(self):
