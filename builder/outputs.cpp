@@ -32,10 +32,9 @@ Exported push(const OutputSpec& output, const std::vector<oci::Reference>& names
     const PushServices services{tools.store, tools.layers, tools.remote, tools.registries,
                                 [&](const registry::Transfer& transfer) { tools.progress.transfer(transfer); }};
     Exported exported{image, std::nullopt, names};
-    for (const auto& group : by_repository(names)) {
-        const Pushed pushed = push_image(services, image, group, options);
+    for (const Pushed& pushed : push_image(services, image, names, options)) {
         exported.manifest = pushed.manifest;
-        for (const oci::Reference& name : group) {
+        for (const oci::Reference& name : pushed.names) {
             tools.progress.note("pushed " + name.str() + "@" + pushed.manifest.digest.str());
         }
     }

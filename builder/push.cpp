@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <future>
+#include <memory>
 #include <set>
 
 #include "base/error.h"
@@ -29,28 +30,50 @@ class StoredBlob final : public Source {
     RangeSource range_;
 };
 
+// To one repository: send(), then put_tags().
 class Push {
   public:
-    Push(const PushServices& services, const oci::Digest& image, registry::Repository repository,
+    Push(const PushServices& services, const oci::Digest& image, std::vector<oci::Reference> names,
          const PushOptions& options)
         : services_(services),
           image_(image),
-          repository_(std::move(repository)),
+          names_(std::move(names)),
+          repository_(services.registries.repository(names_.front())),
           options_(options),
           config_text_(services.store.read_blob(image)),
           config_(oci::ImageConfig::parse(config_text_)) {}
+    Push(const Push&) = delete;
+    Push& operator=(const Push&) = delete;
+    ~Push() {
+        for (auto& upload : uploads_) upload.wait();  // they use what is ours
+    }
 
-    Pushed run(std::span<const oci::Reference> names) {
-        try {
-            return push(names);
-        } catch (...) {
-            for (auto& upload : uploads_) upload.wait();  // they use what is ours
-            throw;
+    // All that the tags need: blobs and, before `several` tags, the manifest by its digest.
+    void send(bool several) {
+        manifest_ = find_manifest();
+        const oci::Descriptor& descriptor = manifest_->descriptor;
+        // What the registry has under its name, it has whole.
+        for (const oci::Reference& name : names_) {
+            if (repository_.find_manifest(name.tag) != descriptor.digest) tags_.push_back(name.tag);
         }
+        if (tags_.empty()) {
+            join();
+            return;
+        }
+        for (const oci::Descriptor& layer : manifest_->manifest.layers) start_upload(layer);
+        start_upload(manifest_->manifest.config);
+        blobs_ = join();
+        record(manifest_->manifest.layers);
+        if (several) put_manifest(descriptor.digest.str());
+    }
+
+    Pushed put_tags() {
+        for (const std::string& tag : tags_) put_manifest(tag);
+        return {names_, manifest_->descriptor, std::move(blobs_)};
     }
 
   private:
-    Pushed push(std::span<const oci::Reference> names) {
+    AssembledManifest find_manifest() {
         std::optional<AssembledManifest> found = as_it_came();
         if (!found) {
             std::vector<oci::Descriptor> descriptors;
@@ -62,26 +85,12 @@ class Push {
             found = assemble_manifest(image_, config_text_, std::move(descriptors),
                                       {{}, options_.oci_media_types, options_.annotations});
         }
-        const AssembledManifest& manifest = *found;
-        // What the registry has under its name, it has whole.
-        std::vector<std::string> tags;
-        for (const oci::Reference& name : names) {
-            if (repository_.find_manifest(name.tag) != manifest.descriptor.digest) tags.push_back(name.tag);
-        }
-        Pushed pushed{manifest.descriptor, {}};
-        if (tags.empty()) {
-            join();
-            return pushed;
-        }
-        for (const oci::Descriptor& layer : manifest.manifest.layers) start_upload(layer);
-        start_upload(manifest.manifest.config);
-        pushed.blobs = join();
-        for (const std::string& tag : tags) {
-            services_.registries.cancel().check();
-            repository_.put_manifest(tag, manifest.json, manifest.descriptor.media_type);
-        }
-        record(manifest.manifest.layers);
-        return pushed;
+        return std::move(*found);
+    }
+
+    void put_manifest(const std::string& reference) {
+        services_.registries.cancel().check();
+        repository_.put_manifest(reference, manifest_->json, manifest_->descriptor.media_type);
     }
 
     // The manifest by which the image was pulled, where nothing else is asked for.
@@ -215,22 +224,20 @@ class Push {
 
     const PushServices& services_;
     const oci::Digest image_;
+    const std::vector<oci::Reference> names_;
     registry::Repository repository_;
     const PushOptions& options_;
     const std::string config_text_;
     const oci::ImageConfig config_;
+    std::optional<AssembledManifest> manifest_;  // set by send()
+    std::vector<std::string> tags_;              // that the registry has not, or of something else
+    std::vector<PushedBlob> blobs_;
     std::map<oci::Digest, std::vector<registry::Repository>> remote_;  // blobs that the store lacks
     std::set<oci::Digest> started_;
     std::vector<std::future<PushedBlob>> uploads_;
 };
 
-}  // namespace
-
-Pushed push_image(const PushServices& services, const oci::Digest& image, std::span<const oci::Reference> names,
-                  const PushOptions& options) {
-    return Push(services, image, services.registries.repository(names.front()), options).run(names);
-}
-
+// The names by the repository that they lie in.
 std::vector<std::vector<oci::Reference>> by_repository(std::span<const oci::Reference> names) {
     std::vector<std::vector<oci::Reference>> groups;
     for (const oci::Reference& name : names) {
@@ -240,6 +247,20 @@ std::vector<std::vector<oci::Reference>> by_repository(std::span<const oci::Refe
         same == groups.end() ? groups.push_back({name}) : same->push_back(name);
     }
     return groups;
+}
+
+}  // namespace
+
+std::vector<Pushed> push_image(const PushServices& services, const oci::Digest& image,
+                               std::span<const oci::Reference> names, const PushOptions& options) {
+    std::vector<std::unique_ptr<Push>> pushes;
+    for (auto& group : by_repository(names)) {
+        pushes.push_back(std::make_unique<Push>(services, image, std::move(group), options));
+    }
+    for (const auto& push : pushes) push->send(names.size() > 1);
+    std::vector<Pushed> pushed;
+    for (const auto& push : pushes) pushed.push_back(push->put_tags());
+    return pushed;
 }
 
 }  // namespace mkimg::builder

@@ -30,6 +30,7 @@ struct PushedBlob {
 };
 
 struct Pushed {
+    std::vector<oci::Reference> names;  // of one repository
     oci::Descriptor manifest;
     std::vector<PushedBlob> blobs;  // none where the registry had the manifest already
 };
@@ -43,13 +44,10 @@ struct PushServices {
     registry::TransferListener listener;
 };
 
-// Pushes the image under names of one repository: blobs side by side, the manifest after them, then the tags. A
-// layer that lies in the same registry is mounted, and not downloaded for it. An image that was pulled and is
-// pushed as it came keeps its manifest, byte for byte.
-Pushed push_image(const PushServices& services, const oci::Digest& image, std::span<const oci::Reference> names,
-                  const PushOptions& options);
-
-// The names by the repository that they lie in.
-std::vector<std::vector<oci::Reference>> by_repository(std::span<const oci::Reference> names);
+// Pushes the image under the names: blobs side by side, the manifest after them, then the tags, which come when each
+// repository has all that they need. A layer that lies in the same registry is mounted, and not downloaded for it. An
+// image that was pulled and is pushed as it came keeps its manifest, byte for byte. One result for each repository.
+std::vector<Pushed> push_image(const PushServices& services, const oci::Digest& image,
+                               std::span<const oci::Reference> names, const PushOptions& options);
 
 }  // namespace mkimg::builder

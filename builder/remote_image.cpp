@@ -37,7 +37,7 @@ RemoteImage resolve_remote(oci::Store& store, registry::Registries& registries, 
         store.put_blob(document.bytes);
         const auto manifests = oci::Index::parse(document.bytes).manifests;
         const oci::Descriptor& chosen = oci::choose_platform(manifests, platform, name.familiar());
-        document = registry::get_manifest(sources, chosen.digest.str());
+        document = registry::get_manifest(sources, chosen);
     }
 
     const auto manifest = oci::Manifest::parse(document.bytes);

@@ -43,10 +43,10 @@ void copy(const CopyOptions& options) {
                                           cancel};
     const auto copied =
         registry::copy_image(registries.sources(source), source.digest ? source.digest->str() : source.tag,
-                             registries.repository(destination),
-                             destination.digest ? destination.digest->str() : destination.tag, platform, services);
-    progress->note((copied.blobs.empty() ? "nothing to copy: the registry has " : "copied to ") + destination.str() +
-                   "@" + copied.manifest.digest.str());
+                             registries.repository(destination), destination, platform, services);
+    oci::Reference name = destination;
+    name.digest = copied.manifest.digest;
+    progress->note((copied.blobs.empty() ? "nothing to copy: the registry has " : "copied to ") + name.str());
     print(options.format == "json" ? push_report(destination.str(), copied).dump(2) + "\n"
                                    : copied.manifest.digest.str() + "\n");
 }

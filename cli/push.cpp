@@ -61,8 +61,10 @@ void push(const Globals& globals, const PushArguments& arguments) {
     }
     const auto name = oci::Reference::parse(text);
     oci::Store::check_new_name(name);
-    const auto pushed = builder::push_image(
-        {session.store, session.layers, session.remote, session.registries, listener}, image.id, {&name, 1}, options);
+    const auto pushed =
+        builder::push_image({session.store, session.layers, session.remote, session.registries, listener}, image.id,
+                            {&name, 1}, options)
+            .front();
     progress->note((pushed.blobs.empty() ? "nothing to push: the registry has " : "pushed ") + name.str() + "@" +
                    pushed.manifest.digest.str());
     print(arguments.format == "json" ? push_report(name.str(), pushed).dump(2) + "\n"

@@ -63,12 +63,14 @@ std::vector<std::string> repositories_with(Store& store, const Digest& blob, con
 }
 
 void record_manifest(Store& store, const Digest& image, const Digest& manifest) {
-    store.db().execute("INSERT OR IGNORE INTO image_manifests(image, digest) VALUES(?1, ?2)",
-                       {image.str(), manifest.str()});
+    store.db().execute(
+        "INSERT OR REPLACE INTO image_manifests(image, digest, seen)"
+        " SELECT ?1, ?2, COALESCE(MAX(seen), 0) + 1 FROM image_manifests WHERE image=?1",
+        {image.str(), manifest.str()});
 }
 
 std::vector<Digest> manifests_of(Store& store, const Digest& image) {
-    return digests(store, "SELECT digest FROM image_manifests WHERE image=?1", image);
+    return digests(store, "SELECT digest FROM image_manifests WHERE image=?1 ORDER BY seen DESC", image);
 }
 
 std::vector<Digest> images_of_manifest(Store& store, const Digest& manifest) {

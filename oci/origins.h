@@ -30,7 +30,7 @@ std::vector<std::string> repositories_with(Store& store, const Digest& blob, con
 
 // The manifest or index, a blob of the store, belongs to the image and stays as long as it does.
 void record_manifest(Store& store, const Digest& image, const Digest& manifest);
-std::vector<Digest> manifests_of(Store& store, const Digest& image);
+std::vector<Digest> manifests_of(Store& store, const Digest& image);  // the last recorded first
 // The images that came by this manifest or index: one for each platform.
 std::vector<Digest> images_of_manifest(Store& store, const Digest& manifest);
 

@@ -10,7 +10,7 @@
 namespace mkimg::oci {
 namespace {
 
-constexpr std::int64_t schema_version = 2;
+constexpr std::int64_t schema_version = 3;
 
 constexpr const char* schema = R"sql(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -51,6 +51,9 @@ CREATE TABLE layer_origins(chain TEXT NOT NULL, diff TEXT NOT NULL, parent TEXT,
 CREATE INDEX origins_of_blob ON layer_origins(digest, registry);
 )sql";
 
+// What version 3 added: which manifest of an image was the last to come, by a number that grows.
+constexpr const char* schema_3 = "ALTER TABLE image_manifests ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;";
+
 std::int64_t version_of(Database& db) {
     std::int64_t version = 0;
     db.execute("PRAGMA user_version", {}, [&](const Row& row) { version = row.integer(0); });
@@ -80,6 +83,7 @@ void open_schema(Database& db, const std::string& path) {
             const std::int64_t found = version_of(db);  // another process may have been faster
             if (found == 0) db.script(schema);
             if (found < 2) db.script(schema_2);
+            if (found < 3) db.script(schema_3);
             if (found < schema_version) db.script("PRAGMA user_version=" + std::to_string(schema_version));
         });
     }

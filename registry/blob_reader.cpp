@@ -79,21 +79,26 @@ class Reader final : public Receiver {
 bool read_from(Repository source, const oci::Descriptor& blob, Reader& reader, const Retries& retries,
                const Cancellation& cancel, std::exception_ptr& why) {
     Backoff backoff(retries, cancel);
+    bool ranges = true;
     for (;;) {
         const std::uint64_t before = reader.at();
         std::optional<std::chrono::seconds> retry_after;
         try {
-            if (reader.at() < blob.size) source.get_blob(blob, reader.at(), reader);
+            if (reader.at() < blob.size) source.get_blob(blob, ranges ? reader.at() : 0, reader);
             if (reader.at() == blob.size) return true;
-            throw Error(ErrorCode::corrupt, source.str() + ": blob " + blob.digest.str() + " ends after " +
-                                                std::to_string(reader.at()) + " bytes, its manifest says " +
-                                                std::to_string(blob.size));
+            // Something between may have cut it: the rest is asked for.
+            why = std::make_exception_ptr(Error(ErrorCode::corrupt, source.str() + ": blob " + blob.digest.str() +
+                                                                        " ends after " + std::to_string(reader.at()) +
+                                                                        " bytes, its manifest says " +
+                                                                        std::to_string(blob.size)));
         } catch (const TransportError& error) {
             why = std::current_exception();
             if (!error.temporary()) return false;
         } catch (const HttpError& error) {
             why = std::current_exception();
-            if (!is_temporary_status(error.status())) return false;
+            const bool no_ranges = error.status() == 416 && ranges && reader.at() > 0;
+            if (!no_ranges && !is_temporary_status(error.status())) return false;
+            if (no_ranges) ranges = false;
             retry_after = error.retry_after();
         } catch (const Error& error) {
             why = std::current_exception();

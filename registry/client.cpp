@@ -100,14 +100,16 @@ struct Client::State {
         Request probe;
         url.path = prefix + "/v2/";
         probe.url = url;
-        try {
-            services.transport.send(probe);
-            return true;
-        } catch (const TransportError& error) {
-            // A certificate that is refused is no reason to go on without one.
-            if (error.not_tls()) return false;
-            if (url.port == 443 && error.temporary()) return false;
-            throw;
+        for (Backoff backoff(services.config.retries(), services.cancel);;) {
+            try {
+                services.transport.send(probe);
+                return true;
+            } catch (const TransportError& error) {
+                // A certificate that is refused is no reason to go on without one.
+                if (error.not_tls()) return false;
+                if (url.port == 443 && error.temporary()) return false;
+                if (!error.temporary() || !backoff.wait()) throw;
+            }
         }
     }
 
@@ -172,12 +174,16 @@ std::string Client::who() {
     return state_->authenticator->who();
 }
 
-Response Client::send(const std::string& path, Request request, const Options& options) {
+Url Client::url(const std::string& path) {
     Url url = root();
     const std::size_t question = path.find('?');
     url.path = state_->prefix + path.substr(0, question);
     if (question != std::string::npos) url.query = path.substr(question + 1);
-    return send(url, std::move(request), options);
+    return url;
+}
+
+Response Client::send(const std::string& path, Request request, const Options& options) {
+    return send(url(path), std::move(request), options);
 }
 
 Response Client::send(const Url& url, Request request, const Options& options) {

@@ -59,6 +59,8 @@ class Client {
 
     // The registry's root: scheme and authority once known.
     Url root();
+    // Where "/v2/…" lies: a Location in the answer may be relative to that.
+    Url url(const std::string& path);
     std::string who();
 
   private:

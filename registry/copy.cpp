@@ -31,7 +31,7 @@ class Copy {
             if (depth == deepest_index) throw Error(ErrorCode::corrupt, "indexes in indexes without end");
             for (const oci::Descriptor& child : oci::Index::parse(document.bytes).manifests) {
                 if (!manifests_.insert(child.digest).second) continue;
-                run(get_manifest(sources_, child.digest.str()), child.digest.str(), depth + 1);
+                run(get_manifest(sources_, child), child.digest.str(), depth + 1);
             }
         } else {
             const auto manifest = oci::Manifest::parse(document.bytes);
@@ -87,14 +87,22 @@ class Copy {
 }  // namespace
 
 Copied copy_image(const std::vector<Repository>& sources, const std::string& reference, Repository destination,
-                  const std::string& tag, const std::optional<oci::Platform>& platform, const CopyServices& services) {
+                  const oci::Reference& name, const std::optional<oci::Platform>& platform,
+                  const CopyServices& services) {
     ManifestDocument document = get_manifest(sources, reference);
     for (int depth = 0; platform && document.is_index(); ++depth) {
         if (depth == deepest_index) throw Error(ErrorCode::corrupt, "indexes in indexes without end");
         const std::vector<oci::Descriptor> manifests = oci::Index::parse(document.bytes).manifests;
         const auto& chosen = oci::choose_platform(manifests, *platform, sources.back().str() + " " + reference);
-        document = get_manifest(sources, chosen.digest.str());
+        document = get_manifest(sources, chosen);
     }
+    if (name.digest && *name.digest != document.digest) {
+        throw Error(ErrorCode::usage,
+                    name.familiar() + " can't be what " + sources.back().str() + " has, whose digest is " +
+                        document.digest.str(),
+                    "leave out what follows @");
+    }
+    const std::string tag = name.tag.empty() ? document.digest.str() : name.tag;
     if (destination.find_manifest(tag) == document.digest) return {document.descriptor(), {}};
     Copy copy(sources, std::move(destination), services);
     copy.run(document, tag);

@@ -189,4 +189,13 @@ ManifestDocument get_manifest(std::span<const Repository> sources, const std::st
     }
 }
 
+ManifestDocument get_manifest(std::span<const Repository> sources, const oci::Descriptor& named) {
+    ManifestDocument document = get_manifest(sources, named.digest.str());
+    if (document.media_type == named.media_type && document.bytes.size() == named.size) return document;
+    throw Error(ErrorCode::corrupt, sources.back().str() + "@" + named.digest.str() + " is " + document.media_type +
+                                        " of " + std::to_string(document.bytes.size()) +
+                                        " bytes, but its index says it is " + printable(named.media_type) + " of " +
+                                        std::to_string(named.size));
+}
+
 }  // namespace mkimg::registry

@@ -58,5 +58,7 @@ class Repository {
 
 // From the first of the sources that answers. Throws the last one's error.
 ManifestDocument get_manifest(std::span<const Repository> sources, const std::string& reference);
+// The same for a manifest that an index names. Throws Error(corrupt) where it is of another type or size than that.
+ManifestDocument get_manifest(std::span<const Repository> sources, const oci::Descriptor& named);
 
 }  // namespace mkimg::registry

@@ -63,7 +63,7 @@ class Upload {
         tell(Transfer::State::running, 0);
         for (;;) {
             try {
-                if (!session_ && begin(repository_.path("blobs/uploads/"), repository_.push_scope())) {
+                if (!session_ && begin(repository_.path("blobs/uploads/"), repository_.push_scope(), false)) {
                     return Transfer::State::exists;
                 }
                 chunk_ == 0 ? put_whole() : put_chunks();
@@ -72,8 +72,9 @@ class Upload {
                 if (!error.temporary() || !backoff_.wait()) throw;
             } catch (const HttpError& error) {
                 if (error.status() == 413 && shrink_chunk()) continue;
-                // The session may be gone: a new one starts from the first byte.
-                const bool lost = error.status() == 404 && offset_ > 0;
+                // The session may be gone, ended by a request whose answer was lost or forgotten by the registry: a
+                // new one starts from the first byte.
+                const bool lost = error.status() == 404 && session_.has_value();
                 if (!lost && !is_temporary_status(error.status())) throw;
                 if (!backoff_.wait(error.retry_after())) throw;
             }
@@ -90,7 +91,7 @@ class Upload {
         try {
             return begin(
                 repository_.path("blobs/uploads/?mount=" + upload_.blob.digest.str() + "&from=" + percent_encode(from)),
-                scopes);
+                scopes, true);
         } catch (const HttpError& error) {
             // Not ours to read, not there, not known: then it is sent.
             if (error.status() >= 400 && error.status() < 500 && error.status() != 429) return false;
@@ -102,12 +103,13 @@ class Upload {
     }
 
     // Opens an upload session; true where the blob is there already (201).
-    bool begin(const std::string& path, const Scopes& scopes) {
+    bool begin(const std::string& path, const Scopes& scopes, bool retry) {
         Request request;
         request.method = "POST";
-        const Response response = client_.send(path, request, {.scopes = scopes, .accepted = {201, 202}});
+        const Response response =
+            client_.send(path, request, {.scopes = scopes, .accepted = {201, 202}, .retry = retry});
         if (response.status == 201) return true;
-        take_location(response, client_.root());
+        take_location(response, client_.url(path));
         offset_ = 0;
         if (const auto least = response.header("oci-chunk-min-length")) {
             least_chunk_ = std::max(least_chunk_, parse_u64(*least).value_or(0));
