@@ -40,7 +40,7 @@ std::string Keychain::host_of(std::string_view text) {
     } catch (const Error&) {
         registry.clear();
     }
-    if (registry != key.host || !key.path.empty()) {
+    if (registry.empty() || registry != key.host || !key.path.empty()) {
         throw Error(ErrorCode::usage, "\"" + printable(text) + "\" is no registry",
                     "write its host[:port], as names of images begin with: docker.io, ghcr.io, localhost:5000");
     }

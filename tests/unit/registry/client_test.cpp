@@ -1,0 +1,186 @@
+#include "registry/client.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/registry/fake_transport.h"
+
+namespace mkimg::registry {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* blob = "GET https://r.example/v2/app/blobs/x";
+constexpr const char* alice_basic = "Basic YWxpY2U6aHVudGVyMg==";
+
+Response asks_for_basic() {
+    return {.status = 401, .headers = {{"www-authenticate", R"(Basic realm="r")"}}};
+}
+Response redirect(const std::string& where, int status = 307) {
+    return {.status = status, .headers = {{"location", where}}};
+}
+FakeTransport::Answer no_tls() {
+    return [](const Request&) -> Response {
+        TransportError error(ErrorCode::unavailable, "that is no TLS", "", false);
+        throw TransportError(error.set_not_tls());
+    };
+}
+
+class ClientTest : public testing::Test {
+  protected:
+    Response get(const std::string& host = "r.example") {
+        return registry.client(host).send("/v2/app/blobs/x", {}, {.scopes = {"repository:app:pull"}});
+    }
+    template <typename Failure = Error>
+    Failure failure(const std::string& host = "r.example") {
+        try {
+            get(host);
+        } catch (const Failure& error) {
+            EXPECT_THAT(render(error), Not(HasSubstr("hunter2")));
+            EXPECT_THAT(render(error), Not(HasSubstr("YWxpY2U6")));
+            return error;
+        }
+        throw std::logic_error("nothing failed");
+    }
+
+    FakeRegistry registry;
+    FakeTransport& transport = registry.transport;
+};
+
+TEST_F(ClientTest, NobodyIsToldAPasswordUnasked) {
+    transport.on(blob, {.status = 200});
+    get();
+    EXPECT_THAT(transport.lines(), ElementsAre(blob));
+    for (const auto& request : transport.sent()) EXPECT_EQ(request.header("authorization"), "");
+}
+
+TEST_F(ClientTest, TheRegistryThatAsksIsAnswered) {
+    transport.on(blob, asks_for_basic()).on(blob, {.status = 200});
+    get();
+    get();
+    std::vector<std::string> told;
+    for (const auto& request : transport.sent()) told.push_back(request.header("authorization"));
+    EXPECT_THAT(told, ElementsAre("", alice_basic, alice_basic));
+}
+
+TEST_F(ClientTest, ARedirectLeavesThePasswordBehind) {
+    const char* elsewhere = "GET https://cdn.example/x?sig=S";
+    transport.on(blob, asks_for_basic()).on(blob, redirect("https://cdn.example/x?sig=S"));
+    transport.on(elsewhere, {.status = 200, .body = "bytes"});
+    EXPECT_EQ(get().body, "bytes");
+    EXPECT_EQ(transport.sent().back().line, elsewhere);
+    EXPECT_EQ(transport.sent().back().header("authorization"), "");
+}
+
+TEST_F(ClientTest, AnotherPortOrSchemeIsAnotherHost) {
+    for (const char* where : {"https://r.example:444/x", "https://a.r.example/x"}) {
+        FakeRegistry one;
+        one.transport.on(blob, asks_for_basic()).on(blob, redirect(where));
+        one.transport.on("GET " + std::string(where), {.status = 200});
+        one.client().send("/v2/app/blobs/x", {}, {});
+        EXPECT_EQ(one.transport.sent().back().header("authorization"), "") << where;
+    }
+}
+
+TEST_F(ClientTest, AHostThatWasRedirectedToIsNotAnsweredWhenItAsks) {
+    transport.on(blob, redirect("https://thief.example/x"));
+    transport.on("GET https://thief.example/x", asks_for_basic());
+    const auto error = failure<HttpError>();
+    EXPECT_EQ(error.status(), 401);
+    EXPECT_EQ(transport.sent().size(), 2U);
+}
+
+TEST_F(ClientTest, HttpsIsNeverLeft) {
+    for (const char* where : {"http://r.example/x", "http://cdn.example/x", "http://127.0.0.1/x"}) {
+        FakeRegistry one;
+        one.transport.on(blob, redirect(where));
+        EXPECT_THROW(one.client().send("/v2/app/blobs/x", {}, {}), Error) << where;
+        EXPECT_THAT(one.transport.lines(), ElementsAre(blob)) << where;
+    }
+}
+
+TEST_F(ClientTest, RedirectsEnd) {
+    transport.on(blob, redirect("/v2/app/blobs/x"));
+    EXPECT_THAT(failure().message(), HasSubstr("more than 5 redirects"));
+}
+
+TEST_F(ClientTest, ABodyIsNotLedElsewhere) {
+    const char* put = "PUT https://r.example/v2/app/blobs/x";
+    transport.on(put, redirect("https://cdn.example/x"));
+    Request request;
+    request.method = "PUT";
+    EXPECT_THROW(registry.client().send("/v2/app/blobs/x", request, {}), HttpError);
+    EXPECT_THAT(transport.lines(), ElementsAre(put));
+}
+
+TEST_F(ClientTest, WhatPassesIsTriedAgain) {
+    transport.on(blob, {.status = 503}).on(blob, failing(true)).on(blob, {.status = 200, .body = "there"});
+    EXPECT_EQ(get().body, "there");
+}
+
+TEST_F(ClientTest, ThreeTimesAndNoMore) {
+    transport.on(blob, {.status = 500});
+    EXPECT_EQ(failure<HttpError>().status(), 500);
+    EXPECT_THAT(transport.lines(), ElementsAre(blob, blob, blob));
+}
+
+TEST_F(ClientTest, WhatDoesNotPassIsNot) {
+    for (const int status : {400, 403, 404, 416, 501}) {
+        FakeRegistry one;
+        one.transport.on(blob, {.status = status});
+        EXPECT_THROW(one.client().send("/v2/app/blobs/x", {}, {}), HttpError);
+        EXPECT_THAT(one.transport.lines(), ElementsAre(blob)) << status;
+    }
+    FakeRegistry one;
+    one.transport.on(blob, failing(false));
+    EXPECT_THROW(one.client().send("/v2/app/blobs/x", {}, {}), TransportError);
+    EXPECT_THAT(one.transport.lines(), ElementsAre(blob));
+}
+
+TEST_F(ClientTest, ARegistryThatWantsTooLongAWaitIsNotWaitedFor) {
+    transport.on(blob, {.status = 429, .headers = {{"retry-after", "3600"}}});
+    EXPECT_EQ(failure<HttpError>().retry_after(), std::chrono::seconds(3600));
+    EXPECT_THAT(transport.lines(), ElementsAre(blob));
+}
+
+TEST_F(ClientTest, ErrorsSayWhatWhereWhoAndWhy) {
+    transport.on(blob, asks_for_basic());
+    transport.on(blob,
+                 {.status = 403, .body = R"({"errors": [{"code": "DENIED", "message": "not\u001b[31m yours"}]})"});
+    const auto error = failure<HttpError>();
+    EXPECT_EQ(error.message(),
+              "GET https://r.example/v2/app/blobs/x as alice: 403 forbidden: DENIED: not\\x1b[31m yours");
+    EXPECT_THAT(error.hint(), HasSubstr("mkimg login r.example"));
+}
+
+TEST_F(ClientTest, PlainHttpIsForLoopbackAndWhatTheUserNames) {
+    for (const char* host : {"127.0.0.1:5000", "localhost:5000", "insecure.example"}) {
+        FakeRegistry one;
+        one.transport.on("GET https://" + std::string(host) + "/v2/", no_tls());
+        one.transport.on("GET http://" + std::string(host) + "/v2/app/blobs/x", {.status = 200});
+        EXPECT_EQ(one.client(host).send("/v2/app/blobs/x", {}, {}).status, 200) << host;
+    }
+    for (const char* host : {"other.example", "localhost.example", "127.0.0.1.example"}) {
+        FakeRegistry one;
+        const std::string line = "GET https://" + std::string(host) + "/v2/app/blobs/x";
+        one.transport.on(line, no_tls());
+        EXPECT_THROW(one.client(host).send("/v2/app/blobs/x", {}, {}), TransportError) << host;
+        for (const std::string& sent : one.transport.lines()) EXPECT_THAT(sent, HasSubstr("https://"));
+    }
+}
+
+TEST_F(ClientTest, ACertificateThatIsRefusedIsNoReasonForPlainHttp) {
+    transport.on("GET https://localhost:5000/v2/", failing(false));
+    EXPECT_THROW(get("localhost:5000"), TransportError);
+    EXPECT_THAT(transport.lines(), ElementsAre("GET https://localhost:5000/v2/"));
+}
+
+TEST_F(ClientTest, DockerHubIsWhereItIs) {
+    transport.on("GET https://registry-1.docker.io/v2/app/blobs/x", {.status = 200});
+    EXPECT_EQ(get("docker.io").status, 200);
+}
+
+}  // namespace
+}  // namespace mkimg::registry
