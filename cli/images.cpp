@@ -22,17 +22,23 @@ struct ImagesOptions {
 struct Listed {
     oci::Store::Image image;
     oci::ImageConfig config;
-    std::uint64_t size = 0;  // of the uncompressed layers
+    std::uint64_t size = 0;   // of the uncompressed layers that are here
+    std::size_t missing = 0;  // layers that lie in a registry still
 };
 
-std::uint64_t size_of_layers(layers::LayerStore& layers, const oci::ImageConfig& config) {
-    std::uint64_t size = 0;
+void measure(layers::LayerStore& layers, Listed& item) {
     std::optional<oci::ChainId> chain;
-    for (const auto& diff : config.diff_ids) {
+    for (const auto& diff : item.config.diff_ids) {
         chain = oci::chain_id(chain, diff);
-        if (const auto layer = layers.find(*chain)) size += layer->tar_size;
+        const auto layer = layers.find(*chain);
+        layer ? item.size += layer->tar_size : ++item.missing;
     }
-    return size;
+}
+
+std::string size_in_words(const Listed& item) {
+    if (item.missing == 0) return human_size(item.size);
+    const std::string missing = std::to_string(item.missing) + (item.missing == 1 ? " layer" : " layers");
+    return (item.size == 0 ? "" : human_size(item.size) + ", ") + missing + " not fetched";
 }
 
 std::vector<Listed> list(const Globals& globals, const std::string& name) {
@@ -40,9 +46,9 @@ std::vector<Listed> list(const Globals& globals, const std::string& name) {
     auto& store = session.store;
     std::vector<Listed> listed;
     for (auto& image : name.empty() ? store.images() : std::vector{require_image(store, name)}) {
-        Listed item{std::move(image), {}, 0};
+        Listed item{std::move(image), {}};
         item.config = oci::ImageConfig::parse(store.read_blob(item.image.id));
-        item.size = size_of_layers(session.layers, item.config);
+        measure(session.layers, item);
         listed.push_back(std::move(item));
     }
     return listed;
@@ -50,12 +56,9 @@ std::vector<Listed> list(const Globals& globals, const std::string& name) {
 
 std::string as_json(const std::vector<Listed>& listed) {
     auto array = nlohmann::json::array();
-    for (const auto& [image, config, size] : listed) {
-        nlohmann::json item{{"id", image.id.str()},
-                            {"names", image.names},
-                            {"platform", config.platform.str()},
-                            {"size", size},
-                            {"stored", rfc3339(image.created)}};
+    for (const auto& [image, config, size, missing] : listed) {
+        nlohmann::json item{{"id", image.id.str()}, {"names", image.names},      {"platform", config.platform.str()},
+                            {"size", size},         {"layers_missing", missing}, {"stored", rfc3339(image.created)}};
         if (config.created) item["created"] = rfc3339(*config.created);
         array.push_back(std::move(item));
     }
@@ -64,14 +67,16 @@ std::string as_json(const std::vector<Listed>& listed) {
 
 std::string as_table(const std::vector<Listed>& listed, bool no_trunc) {
     Table table({"REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"});
-    for (const auto& [image, config, size] : listed) {
+    for (const auto& item : listed) {
+        const auto& image = item.image;
         const std::string id = no_trunc ? image.id.str() : short_id(image.id);
-        const std::string created = ago(config.created.value_or(image.created));
+        const std::string created = ago(item.config.created.value_or(image.created));
+        const std::string size = size_in_words(item);
         for (const auto& name : image.names) {
             const std::size_t colon = name.rfind(':');
-            table.add({name.substr(0, colon), name.substr(colon + 1), id, created, human_size(size)});
+            table.add({name.substr(0, colon), name.substr(colon + 1), id, created, size});
         }
-        if (image.names.empty()) table.add({"<none>", "<none>", id, created, human_size(size)});
+        if (image.names.empty()) table.add({"<none>", "<none>", id, created, size});
     }
     return table.str();
 }

@@ -8,13 +8,26 @@
 #include "builder/export_manifest.h"
 #include "cli/command.h"
 #include "cli/session.h"
+#include "oci/origins.h"
 
 namespace mkimg::cli {
 namespace {
 
 using nlohmann::json;
 
-json describe_layers(layers::LayerStore& layers, const oci::ImageConfig& config) {
+// Where a layer that is not here is fetched from.
+json describe_origins(oci::Store& store, const oci::ChainId& chain) {
+    auto array = json::array();
+    for (const auto& origin : oci::origins_of(store, chain)) {
+        array.push_back({{"repository", origin.registry + "/" + origin.repository},
+                         {"digest", origin.blob.digest.str()},
+                         {"size", origin.blob.size},
+                         {"media_type", origin.blob.media_type}});
+    }
+    return array;
+}
+
+json describe_layers(oci::Store& store, layers::LayerStore& layers, const oci::ImageConfig& config) {
     auto array = json::array();
     std::optional<oci::ChainId> chain;
     for (const auto& diff : config.diff_ids) {
@@ -23,6 +36,8 @@ json describe_layers(layers::LayerStore& layers, const oci::ImageConfig& config)
         if (const auto layer = layers.find(*chain)) {
             item["size"] = layer->tar_size;
             item["entries"] = layer->entries;
+        } else {
+            item["origins"] = describe_origins(store, *chain);
         }
         for (const auto format : {layers::Compression::gzip, layers::Compression::zstd}) {
             if (const auto blob = layers.find_blob(diff, {format, -1})) {
@@ -47,7 +62,7 @@ void inspect(const Globals& globals, const std::string& name) {
              {"stored", rfc3339(image.created)},
              {"platform", config.platform.str()},
              {"config", json::parse(text)},
-             {"layers", describe_layers(layers, config)}};
+             {"layers", describe_layers(store, layers, config)}};
     // Only what is there already: to look at an image compresses nothing.
     if (const auto manifest = builder::find_manifest(store, layers, image.id)) {
         out["manifest"] = json::parse(manifest->json);

@@ -24,11 +24,6 @@ struct PullOptions {
     RegistryOptions registry;
 };
 
-void bring_layers(Session& session, const oci::Digest& image) {
-    const auto config = oci::ImageConfig::parse(session.store.read_blob(image));
-    if (const auto top = oci::chain_id(config.diff_ids)) session.layers.stack(*top);
-}
-
 nlohmann::json pull_one(Session& session, const oci::Reference& name, const oci::Platform& platform,
                         builder::Progress& progress) {
     // What a digest stands for never changes: the store's copy is as good as the registry's.

@@ -12,7 +12,10 @@
 #include "base/error.h"
 #include "builder/run_image.h"
 #include "cli/command.h"
+#include "cli/progress.h"
+#include "cli/registry_options.h"
 #include "cli/session.h"
+#include "cli/signals.h"
 #include "sandbox/sandbox.h"
 
 namespace mkimg::cli {
@@ -29,6 +32,9 @@ struct RunOptions {
     std::string network = "host";
     bool remove = false;
     bool interactive = false;
+    bool quiet = false;
+    std::string progress = "auto";
+    RegistryOptions registry;
 };
 
 constexpr std::array forwarded = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT};
@@ -43,6 +49,23 @@ UniqueFd block_signals() {
     const int fd = ::signalfd(-1, &set, SFD_CLOEXEC);
     if (fd < 0) throw_errno("make a signal descriptor");
     return UniqueFd(fd);
+}
+
+// With threads of its own, and with signals that cancel it: all of that is over before the command has the terminal and
+// is sent the signals.
+void fetch_layers(const Globals& globals, const RunOptions& options, const oci::Digest& image) {
+    const auto progress = make_progress(options.progress, options.quiet);
+    Cancellation cancel;
+    const CancelOnSignal on_signal(cancel);
+    Session session(globals, options.registry.config(), cancel);
+    session.remote.set_listener([&](const registry::Transfer& transfer) { progress->transfer(transfer); });
+    bring_layers(session, image);
+    cancel.check();
+}
+
+bool has_layers(Session& session, const oci::Digest& image) {
+    const auto top = oci::chain_id(oci::ImageConfig::parse(session.store.read_blob(image)).diff_ids);
+    return !top || session.layers.find(*top);
 }
 
 sandbox::Exit wait_forwarding(sandbox::Container& container, int signals) {
@@ -65,6 +88,8 @@ void run(Globals& globals, const RunOptions& options) {
     }
     Session session(globals);
     sandbox::Launcher launcher;
+    const oci::Digest image = require_image(session.store, options.image).id;
+    if (!has_layers(session, image)) fetch_layers(globals, options, image);
     const UniqueFd signals = block_signals();
 
     builder::RunImage request;
@@ -76,8 +101,7 @@ void run(Globals& globals, const RunOptions& options) {
     request.entrypoint = options.entrypoint;
     request.own_network = options.network == "none";
     request.keep_stdin = options.interactive;
-    builder::RunningImage running = builder::run_image(require_image(session.store, options.image).id, request,
-                                                       session.store, session.layers, launcher);
+    builder::RunningImage running = builder::run_image(image, request, session.store, session.layers, launcher);
     globals.exit_status = wait_forwarding(running.container, signals.get()).status;
 }
 
@@ -104,6 +128,10 @@ void add_run(CLI::App& command, Globals& globals) {
         ->type_name("PROGRAM");
     command.add_option("--network", options->network, "default and host are the host's, none has only lo")
         ->type_name("MODE");
+    command.add_flag("-q,--quiet", options->quiet, "Say nothing of layers that are fetched first");
+    command.add_option("--progress", options->progress, "Of layers that are fetched: auto, tty, plain or quiet")
+        ->type_name("KIND");
+    options->registry.add_to(command);
     command.callback([options, &globals] { run(globals, *options); });
 }
 

@@ -37,6 +37,11 @@ oci::Store::Image require_image(oci::Store& store, std::string_view name_or_id) 
                 "mkimg images lists what there is");
 }
 
+void bring_layers(Session& session, const oci::Digest& image) {
+    const auto config = oci::ImageConfig::parse(session.store.read_blob(image));
+    if (const auto top = oci::chain_id(config.diff_ids)) session.layers.stack(*top);
+}
+
 std::string name_used(const std::string& text, const oci::Store::Image& image) {
     try {
         std::string name = oci::Reference::parse(text).familiar();

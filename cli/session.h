@@ -37,6 +37,9 @@ class Session {
 // The image a user named. Throws Error(not_found) that offers the nearest name the store has.
 oci::Store::Image require_image(oci::Store& store, std::string_view name_or_id);
 
+// Fetches the layers of the image that lie in a registry still, as pull does; `session` knows whom to tell.
+void bring_layers(Session& session, const oci::Digest& image);
+
 // The familiar name by which `text` means `image`; empty where it was told by its ID.
 std::string name_used(const std::string& text, const oci::Store::Image& image);
 
