@@ -3,6 +3,7 @@
 Without $MKIMG the oracles are compared with each other alone."""
 
 import concurrent.futures
+import json
 import os
 import pathlib
 import shutil
@@ -13,17 +14,25 @@ from base_image import base_archive
 from cases import all_cases
 from compare import compare_configs, compare_trees
 from images import read_archive
+from support.certificates import Authority
 from support.mkimg import Mkimg
-from support.peers import Buildah, Dockerd, PeerFailed
+from support.peers import Buildah, Dockerd, PeerFailed, skopeo
+from support.registry import Registry
 
 
 class MkimgBuilder:
-    """mkimg in the shape of the peers."""
+    """mkimg in the shape of the peers. Its images come straight from a registry, which it takes for a mirror of
+    Docker Hub: `FROM base` is docker.io/library/base, as everywhere."""
 
     name = "mkimg"
 
     def __init__(self, folder):
-        self.program = Mkimg(folder)
+        authority = Authority(folder / "authority")
+        self.registry = Registry(certificate=authority.server(), ca=authority.ca)
+        host = self.registry.host()
+        settings = folder / "registries.json"
+        settings.write_text(json.dumps({"registries": {"docker.io": {"mirrors": [f"https://{host}"]}, host: {"ca": [authority.ca]}}}))
+        self.program = Mkimg(folder / "store", {"MKIMG_REGISTRIES": str(settings), "DOCKER_CONFIG": str(folder / "docker")})
 
     def _run(self, *arguments):
         result = self.program.run(*arguments)
@@ -33,7 +42,7 @@ class MkimgBuilder:
             raise PeerFailed(str(result))
 
     def load(self, archive):
-        self._run("load", "-i", archive)
+        skopeo("copy", "-q", "--dest-tls-verify=false", f"docker-archive:{archive}", f"docker://{self.registry.host()}/library/base:latest")
 
     def build(self, context, name, arguments=(), file=None):
         self._run("build", "--network", "none", "-t", name, *(["-f", file] if file else []), *arguments, context)
@@ -45,7 +54,7 @@ class MkimgBuilder:
         self._run("rmi", name)
 
     def close(self):
-        pass
+        self.registry.close()
 
 
 class Recipes(unittest.TestCase):
