@@ -18,16 +18,39 @@
 namespace mkimg::builder {
 namespace {
 
-// A blob of the store from an offset on, with its own descriptor.
+// A blob of the store from an offset on, with its own descriptor. Read from its start, its last bytes are given out
+// only if the whole has its digest: what a disk has changed never arrives.
 class StoredBlob final : public Source {
   public:
-    StoredBlob(UniqueFd file, std::uint64_t offset, std::uint64_t size)
-        : file_(std::move(file)), range_({file_.get(), offset, size - offset}) {}
-    std::size_t read(std::span<std::byte> buffer) override { return range_.read(buffer); }
+    StoredBlob(UniqueFd file, const oci::Descriptor& blob, std::uint64_t offset)
+        : file_(std::move(file)), blob_(blob), left_(blob.size - offset), range_({file_.get(), offset, left_}) {
+        if (offset == 0) hash_.emplace();
+    }
+
+    std::size_t read(std::span<std::byte> buffer) override {
+        const std::size_t n = range_.read(buffer);
+        left_ -= n;
+        if (hash_) {
+            hash_->update(buffer.first(n));
+            if (left_ == 0) check();
+        }
+        return n;
+    }
 
   private:
+    void check() {
+        const bool same = oci::Digest(hash_->finish()) == blob_.digest;
+        hash_.reset();
+        if (same) return;
+        throw Error(ErrorCode::corrupt, "the store's copy of blob " + blob_.digest.str() + " has changed on the disk",
+                    "run mkimg fsck --repair, then build or pull the image again");
+    }
+
     UniqueFd file_;
+    oci::Descriptor blob_;
+    std::uint64_t left_;
     RangeSource range_;
+    std::optional<Sha256> hash_;
 };
 
 // To one repository: send(), then put_tags().
@@ -192,7 +215,7 @@ class Push {
             registry::Fetch fetch({with.store, one, with.retries, with.listener, with.cancel}, from, blob);
             fetch.wait();
         }
-        return std::make_unique<StoredBlob>(services_.store.open_blob(blob.digest), offset, blob.size);
+        return std::make_unique<StoredBlob>(services_.store.open_blob(blob.digest), blob, offset);
     }
 
     // Of several failures the first is the one to tell.

@@ -1,5 +1,6 @@
 """mkimg pull, and FROM straight from a registry."""
 
+import errno
 import os
 import subprocess
 import threading
@@ -11,6 +12,7 @@ from support.http_server import drip, silence
 from support.peers import skopeo
 from support.registry_case import RegistryTestCase, sha256
 from support.registry_images import Image, Index, noise
+from support.seccomp import SOCKET, refuse
 
 
 def image_of(text, **keywords):
@@ -220,6 +222,20 @@ class From(RegistryTestCase):
         result = self.build(recipe)
         self.assertIn("CACHED", result.stderr)
         self.assertEqual(self.registry.seen("GET", "/blobs/"), [])
+
+    def test_a_build_that_hits_loads_nothing_of_registries(self):
+        recipe = "FROM BASE\nRUN echo made > /made\nENV A=1\n"
+        first = self.build(recipe, "-q").stdout
+        # Whoever reads these fails, whoever loads libcurl is seen by the loader, and there are no sockets.
+        self.write("registries.json", "no JSON")
+        self.write("docker/config.json", "no JSON")
+        again = subprocess.run(
+            [MKIMG, "--root", self.mkimg.root, "build", "-q", self.path("context")], env={**os.environ, **self.mkimg.env, "LD_DEBUG": "files"},
+            preexec_fn=refuse(errno.EACCES, SOCKET), capture_output=True, text=True, check=True)
+        self.assertEqual(again.stdout, first)
+        self.assertIn("libc.so.6", again.stderr)  # the loader does speak
+        self.assertNotIn("libcurl", again.stderr)
+        self.build(recipe, "-q", "--pull", status=2)
 
     def test_a_pinned_base_asks_nobody(self):
         recipe = f"FROM {self.registry.host()}/base:1@{self.base.digest}\nRUN echo made > /made\n"

@@ -1,6 +1,7 @@
 """mkimg push, build --push, and the outputs type=registry and type=image,push=true."""
 
 import json
+import os
 import threading
 import unittest
 
@@ -98,6 +99,35 @@ class Push(PushTestCase):
             self.assertEqual(manifest["config"]["digest"], image.id)
             if not docker:  # OCI's types are what push writes: the manifest is the same, byte for byte
                 self.assertEqual(digest, image.digest)
+
+    def test_of_several_forms_the_last_that_came(self):
+        source, target = self.serve(), self.serve()
+        forms = [source.add("app", form, Image(compression=form)) for form in ("gzip", "zstd", "plain")]
+        self.assertEqual(len({image.id for image in forms}), 1)
+        for form in ("zstd", "plain", "gzip", "zstd"):
+            image = forms[("gzip", "zstd", "plain").index(form)]
+            self.mkimg.ok("pull", f"{source.host()}/app:{form}")
+            self.assertEqual(self.mkimg.ok("push", image.id, f"{target.host()}/app:{form}").stdout, image.digest + "\n")
+
+    def test_a_blob_that_changed_in_the_store(self):
+        """It never arrives, and the person learns that it is their disk."""
+        registry = self.serve()
+        self.write("context/Dockerfile", "FROM scratch\nCOPY data /\n")
+        self.write("context/data", noise(300_000))
+        self.mkimg.ok("build", "-t", "app", self.path("context"))
+        self.mkimg.ok("push", "app", registry.host() + "/first:1")
+        [layer] = [entry["digest"] for entry in self.pushed(registry, "first", "1")["layers"]]
+        path = os.path.join(self.mkimg.root, "blobs/sha256", layer[7:])
+        with open(path, "r+b") as file:
+            file.seek(200_000)
+            file.write(b"changed")
+        other = self.serve()
+        result = self.mkimg.fails(1, "push", "app", other.host() + "/app:1")
+        self.assertIn(layer[7:], result.stderr)
+        self.assertIn("fsck", result.stderr)
+        blobs, tags = other.repository("app")
+        self.assertNotIn(layer, blobs)
+        self.assertEqual(tags, [])
 
     def test_compression(self):
         registry = self.serve()
@@ -270,6 +300,15 @@ class BuildAndPush(PushTestCase):
         self.write("context/Dockerfile", f"FROM {self.registry.host()}/base:1\nENV A=1\n")
         self.build("--push", "-t", target.host() + "/app:1")
         self.assertEqual(sha256(target.blobs["app"][base.layers[0]]), base.layers[0])
+
+    def test_two_repositories_of_which_one_refuses(self):
+        """Neither gets a tag: tags come when each repository has all that they need."""
+        for path in ("/b/blobs/uploads/", "/b/manifests/"):
+            registry = self.serve()
+            registry.fault("POST|PUT", path, instead(403), times=None)
+            self.mkimg.fails(1, "build", "--push", "-t", registry.host() + "/a:1", "-t", registry.host() + "/b:2", self.path("context"))
+            self.assertEqual(registry.repository("a")[1], [], path)
+            self.assertEqual(registry.repository("b")[1], [], path)
 
     def test_a_failed_push_fails_the_build(self):
         self.registry.fault("PUT", "/manifests/", instead(403), times=None)

@@ -5,34 +5,18 @@ import fcntl
 import os
 import pwd
 import shutil
-import struct
 import subprocess
 import unittest
 
 from support.builds import base_tar
 from support.mkimg import MKIMG, TestCase
 from support.rootless import NO_RANGES, RootlessMkimg, ensure_user
+from support.seccomp import refuse
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWUSER = 0x10000000
 EPERM, ENOSYS = 1, 38
 OPENAT2, CLONE3, CLOSE_RANGE = 437, 435, 436  # the same on every architecture
-
-
-def refuse(error, *numbers):
-    """Loads a seccomp filter that answers these system calls with an error."""
-    def load_filter():
-        instructions = [(0x20, 0, 0, 0)]  # load the number
-        for i, number in enumerate(numbers):
-            instructions.append((0x15, len(numbers) - i, 0, number))
-        instructions += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x00050000 | error)]
-        program = b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)
-        buffer = ctypes.create_string_buffer(program)
-        fprog = struct.pack("HxxxxxxP", len(instructions), ctypes.addressof(buffer))
-        pr_set_seccomp, mode_filter = 22, 2
-        if LIBC.prctl(pr_set_seccomp, mode_filter, fprog, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), "load a seccomp filter")
-    return load_filter
 
 
 class HostTest(TestCase):
