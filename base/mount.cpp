@@ -56,7 +56,7 @@ std::string kernel_log(int context) {
         case ENOMEM:
         case EMFILE:
         case ENFILE: throw Error(error.code(), std::move(message), error.hint());
-        default: throw Error(ErrorCode::host, std::move(message), "`mkimg doctor` says what this host offers");
+        default: throw Error(ErrorCode::host, std::move(message));
     }
 }
 

@@ -135,7 +135,7 @@ pid_t spawn(const char* program, pid_t target, const std::vector<std::string>& m
         throw Error(ErrorCode::host, message + " (the kernel has none)",
                     "use a kernel with CONFIG_USER_NS, or run mkimg as root");
     }
-    throw Error(ErrorCode::host, message, "`mkimg doctor` says what this host offers");
+    throw Error(ErrorCode::host, message, "run mkimg as root, or make this host give user namespaces to users");
 }
 
 void make_mounts_private() {

@@ -148,6 +148,34 @@ class Push(ProgressTestCase):
             self.assertRegex(line, rf"^ ✔ pushed [0-9a-f]{{12}}  {SIZE} in ")
 
 
+class Build(ProgressTestCase):
+    def build(self):
+        self.write("context/Dockerfile", f"FROM {self.name}\nRUN echo made > /made\n")
+        return ["build", "-t", "app", self.path("context")]
+
+    def test_on_a_terminal(self):
+        self.slow_down()
+        terminal = Terminal(self.mkimg, *self.build())
+        # The step waits for its base: both are shown, and neither stays.
+        terminal.read_until(rf"⠿ +[\d.]+ s \[0 1/1\] RUN echo made > /made\r\n ⠿ pulling {self.large}  ")
+        status, _, screen = terminal.finish()
+        self.assertEqual(status, 0)
+        self.assertFalse([line for line in screen.lines if "⠿" in line])
+        self.assertRegex(screen.lines[0], rf"^ ✔ pulled {self.small}  {SIZE} in ")
+        self.assertRegex(screen.lines[1], rf"^ ✔ pulled {self.large}  {SIZE} in ")
+        self.assertRegex(screen.lines[2], r"^ ✔ +[\d.]+ s \[0 1/1\] RUN echo made > /made$")
+
+    def test_in_a_pipe(self):
+        rest = self.check_transfers(self.mkimg.ok(*self.build()).stderr)
+        self.assertEqual(rest[0], "#1 [0 1/1] RUN echo made > /made")
+        self.assertRegex(rest[1], r"^#1 DONE [\d.]+ s$")
+
+    def test_quietly(self):
+        result = self.mkimg.ok(*self.build(), "-q")
+        self.assertRegex(result.stdout, r"^sha256:[0-9a-f]{64}\n$")
+        self.assertEqual(result.stderr, "")
+
+
 class Unfetched(ProgressTestCase):
     """Images whose layers are in the registry still."""
 
