@@ -22,12 +22,51 @@ std::string read_config(oci::Store& store, std::vector<registry::Repository>& so
     }
 }
 
+// As it came once: the store's copy has the digest by which it is asked for.
+registry::ManifestDocument read_manifest(oci::Store& store, const oci::Digest& digest) {
+    std::string bytes = store.read_blob(digest);
+    std::string type =
+        oci::is_index(bytes) ? oci::Index::parse(bytes).media_type : oci::Manifest::parse(bytes).media_type;
+    return {std::move(bytes), std::move(type), digest};
+}
+
+// The digest that a source tells for a name that the store has already. Registries that count pulls don't count this.
+std::optional<oci::Digest> ask_digest(oci::Store& store, std::vector<registry::Repository>& sources,
+                                      const oci::Reference& name) {
+    if (name.digest) return name.digest;
+    if (!store.find_image(name.familiar())) return std::nullopt;
+    for (registry::Repository& source : sources) {
+        try {
+            if (const auto digest = source.find_manifest(name.tag)) return digest;
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::cancelled) throw;  // else asking for the manifest tells what is wrong
+        }
+    }
+    return std::nullopt;
+}
+
+registry::ManifestDocument find_manifest(oci::Store& store, std::vector<registry::Repository>& sources,
+                                         const oci::Reference& name) {
+    const auto digest = ask_digest(store, sources, name);
+    if (digest && store.has_blob(*digest)) return read_manifest(store, *digest);
+    return registry::get_manifest(sources, name.digest ? name.digest->str() : name.tag);
+}
+
+registry::ManifestDocument find_named(oci::Store& store, std::vector<registry::Repository>& sources,
+                                      const oci::Descriptor& named) {
+    if (store.has_blob(named.digest)) {
+        registry::ManifestDocument document = read_manifest(store, named.digest);
+        if (document.media_type == named.media_type && document.bytes.size() == named.size) return document;
+    }
+    return registry::get_manifest(sources, named);
+}
+
 }  // namespace
 
 RemoteImage resolve_remote(oci::Store& store, registry::Registries& registries, const oci::Reference& name,
                            const oci::Platform& platform) {
     std::vector<registry::Repository> sources = registries.sources(name);
-    registry::ManifestDocument document = registry::get_manifest(sources, name.digest ? name.digest->str() : name.tag);
+    registry::ManifestDocument document = find_manifest(store, sources, name);
     std::optional<oci::Digest> index;
     for (int depth = 0; document.is_index(); ++depth) {
         if (depth == deepest_index) {
@@ -37,7 +76,7 @@ RemoteImage resolve_remote(oci::Store& store, registry::Registries& registries, 
         store.put_blob(document.bytes);
         const auto manifests = oci::Index::parse(document.bytes).manifests;
         const oci::Descriptor& chosen = oci::choose_platform(manifests, platform, name.familiar());
-        document = registry::get_manifest(sources, chosen);
+        document = find_named(store, sources, chosen);
     }
 
     const auto manifest = oci::Manifest::parse(document.bytes);

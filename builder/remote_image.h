@@ -19,7 +19,8 @@ struct RemoteImage {
     std::vector<oci::Descriptor> layers;
 };
 
-// Asks the registry (or its mirrors) what the name stands for now. Manifest, index and config are verified and put
+// Asks the registry (or its mirrors) what the name stands for now; of an image that the store has under that name, only
+// whether it is still the same. Manifest, index and config are verified and put
 // into the store, where its layers lie is recorded, none is fetched. It is no image of the store yet: the caller
 // names it, or adds it, when it has what it needs. Throws Error(not_found, denied, unavailable, corrupt, unsupported).
 RemoteImage resolve_remote(oci::Store& store, registry::Registries& registries, const oci::Reference& name,

@@ -38,7 +38,8 @@ class Diagnosis {
             case CURLE_PARTIAL_FILE:
                 temporary(fmt::format("the answer ended too early, after {}", human_size(exchange_.received())));
             case CURLE_SEND_ERROR:
-            case CURLE_RECV_ERROR: broken_off();
+            case CURLE_RECV_ERROR:
+            case CURLE_SEND_FAIL_REWIND: broken_off();
             case CURLE_SSL_CONNECT_ERROR: no_tls();
             case CURLE_PEER_FAILED_VERIFICATION: untrusted();
             case CURLE_SSL_CERTPROBLEM:

@@ -107,12 +107,14 @@ std::size_t CurlExchange::on_read(char* buffer, std::size_t size, std::size_t co
                                 [&] { return exchange.read(std::as_writable_bytes(std::span(buffer, size * count))); });
 }
 
-// libcurl sends a body again where a connection that it had kept turned out to be closed.
+// libcurl sends a body again where a connection that it had kept turned out to be closed. Not so for a blob: the
+// registry may have taken a part of it, and only who asks it how much can go on.
 int CurlExchange::on_seek(void* self, curl_off_t offset, int origin) noexcept {
     auto& exchange = *static_cast<CurlExchange*>(self);
     return guarded<int>(exchange.failure_, CURL_SEEKFUNC_FAIL, [&]() -> int {
         if (offset != 0 || origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;
         if (!exchange.request_.body) return CURL_SEEKFUNC_OK;
+        if (!exchange.request_.document) return CURL_SEEKFUNC_FAIL;
         exchange.upload_ = exchange.request_.body->open();
         exchange.unsent_ = exchange.request_.body->size;
         return CURL_SEEKFUNC_OK;

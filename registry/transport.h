@@ -20,7 +20,8 @@ namespace mkimg::registry {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;  // names in lower case
 
-// The body of an upload. It is opened again for each try.
+// The body of an upload. It is opened again for each try: a document's also where a kept connection turned out to be
+// closed; another's never within one send(), for the server may have taken a part of it.
 struct Body {
     std::uint64_t size = 0;
     std::function<std::unique_ptr<Source>()> open;

@@ -128,6 +128,18 @@ class Pull(RegistryTestCase):
         self.assertIn(registry.host() + "/none", result.stderr)
         self.check_image(image)
 
+    def test_what_did_not_change_is_only_asked_for(self):
+        """Registries that count pulls count no HEAD."""
+        registry = self.serve()
+        image = Image()
+        registry.add("app", "1", Index([image]))
+        self.mkimg.ok("pull", registry.host() + "/app:1")
+        registry.forget()
+        self.assertEqual(self.mkimg.ok("pull", registry.host() + "/app:1").stdout, image.id + "\n")
+        self.assertEqual([request.method for request in registry.seen(".*", "/app/")], ["HEAD"])
+        # In another repository it is another image's manifest until that registry names its digest.
+        self.assertEqual(self.mkimg.fails(1, "pull", registry.host() + "/other:1").stdout, "")
+
     def test_a_tag_moves(self):
         registry = self.serve()
         first = registry.add("app", "1", image_of("first"))
