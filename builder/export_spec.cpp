@@ -176,7 +176,10 @@ OutputSpec parse_output(std::string_view text) {
         if (key == "compression") format = parse_compression(value);
         if (key == "compression-level") level = value;
         if (key == "force-compression") force = parse_bool(key, value);
-        if (key == "oci-mediatypes") spec.oci_media_types = parse_bool(key, value);
+        if (key == "oci-mediatypes") {
+            spec.oci_media_types = parse_bool(key, value);
+            spec.oci_media_types_given = true;
+        }
         if (key == "rewrite-timestamp" && parse_bool(key, value)) {
             throw Error(ErrorCode::unsupported, "--output: rewrite-timestamp=true is not supported yet",
                         "--source-date-epoch bounds the times in the layers that a build makes");

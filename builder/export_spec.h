@@ -28,7 +28,8 @@ struct OutputSpec {
     bool compression_given = false;  // false: pushed layers keep the form that they came in
     bool push = false;               // image: to the registries that its names say
     bool oci_media_types = true;
-    std::string name;                                // of the image, besides the tags; several with commas
+    bool oci_media_types_given = false;  // false: an image that was pulled keeps its manifest when it is pushed
+    std::string name;                    // of the image, besides the tags; several with commas
     std::map<std::string, std::string> annotations;  // of the manifest
 };
 

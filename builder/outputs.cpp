@@ -27,7 +27,7 @@ Exported push(const OutputSpec& output, const std::vector<oci::Reference>& names
               const BuildTools& tools) {
     PushOptions options;
     if (output.compression_given) options.compression = output.compression;
-    options.oci_media_types = output.oci_media_types;
+    if (output.oci_media_types_given) options.oci_media_types = output.oci_media_types;
     options.annotations = output.annotations;
     const PushServices services{tools.store, tools.layers, tools.remote, tools.registries,
                                 [&](const registry::Transfer& transfer) { tools.progress.transfer(transfer); }};

@@ -63,6 +63,7 @@ class Push {
           names_(std::move(names)),
           repository_(services.registries.repository(names_.front())),
           options_(options),
+          oci_types_(options.oci_media_types.value_or(true)),
           config_text_(services.store.read_blob(image)),
           config_(oci::ImageConfig::parse(config_text_)) {}
     Push(const Push&) = delete;
@@ -105,8 +106,8 @@ class Push {
                 chain = oci::chain_id(chain, diff);
                 descriptors.push_back(choose(*chain, diff));
             }
-            found = assemble_manifest(image_, config_text_, std::move(descriptors),
-                                      {{}, options_.oci_media_types, options_.annotations});
+            found =
+                assemble_manifest(image_, config_text_, std::move(descriptors), {{}, oci_types_, options_.annotations});
         }
         return std::move(*found);
     }
@@ -123,7 +124,8 @@ class Push {
             std::string json = services_.store.read_blob(digest);
             if (oci::is_index(json)) continue;
             oci::Manifest manifest = oci::Manifest::parse(json);
-            if ((manifest.media_type == oci::media_type::oci_manifest) != options_.oci_media_types) continue;
+            const bool oci_types = manifest.media_type == oci::media_type::oci_manifest;
+            if (options_.oci_media_types && *options_.oci_media_types != oci_types) continue;
             std::optional<oci::ChainId> chain;
             for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
                 chain = oci::chain_id(chain, config_.diff_ids.at(i));
@@ -148,7 +150,7 @@ class Push {
             blob = services_.layers.blob(stack.back(), spec);
         }
         oci::Descriptor descriptor{
-            std::string(layer_media_type(spec.format, options_.oci_media_types)), blob->digest, blob->size, {}, {}};
+            std::string(layer_media_type(spec.format, oci_types_)), blob->digest, blob->size, {}, {}};
         // Goes out while the next layer is compressed.
         start_upload(descriptor);
         return descriptor;
@@ -157,10 +159,10 @@ class Push {
     // As it came from a registry or archive.
     std::optional<oci::Descriptor> known_form(const oci::ChainId& chain, const oci::DiffId& diff) {
         for (const auto format : {layers::Compression::gzip, layers::Compression::zstd}) {
-            if (format == layers::Compression::zstd && !options_.oci_media_types) continue;
+            if (format == layers::Compression::zstd && !oci_types_) continue;
             if (const auto blob = services_.layers.find_blob(diff, {format, -1})) {
                 return oci::Descriptor{
-                    std::string(layer_media_type(format, options_.oci_media_types)), blob->digest, blob->size, {}, {}};
+                    std::string(layer_media_type(format, oci_types_)), blob->digest, blob->size, {}, {}};
             }
         }
         if (services_.layers.find(chain)) return std::nullopt;  // here, but in no compressed form
@@ -169,8 +171,8 @@ class Push {
         if (candidates.size() != 1) return std::nullopt;
         oci::Descriptor descriptor = candidates.front().origin.blob;
         const auto format = format_of(descriptor.media_type);
-        if (!format || (*format == layers::Compression::zstd && !options_.oci_media_types)) return std::nullopt;
-        descriptor.media_type = layer_media_type(*format, options_.oci_media_types);
+        if (!format || (*format == layers::Compression::zstd && !oci_types_)) return std::nullopt;
+        descriptor.media_type = layer_media_type(*format, oci_types_);
         remote_[descriptor.digest] = candidates.front().sources;
         return descriptor;
     }
@@ -250,6 +252,7 @@ class Push {
     const std::vector<oci::Reference> names_;
     registry::Repository repository_;
     const PushOptions& options_;
+    const bool oci_types_;  // of a manifest that is made here
     const std::string config_text_;
     const oci::ImageConfig config_;
     std::optional<AssembledManifest> manifest_;  // set by send()

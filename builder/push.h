@@ -19,7 +19,8 @@ struct PushOptions {
     // All layers in this form. Nothing: layers that came from a registry or archive stay as they came, those
     // that mkimg made are compressed with gzip.
     std::optional<layers::CompressionSpec> compression;
-    bool oci_media_types = true;
+    // OCI's or Docker's. Nothing: an image that was pulled keeps its manifest, for others OCI's.
+    std::optional<bool> oci_media_types;
     std::map<std::string, std::string> annotations;  // of the manifest
 };
 

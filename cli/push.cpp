@@ -22,7 +22,7 @@ struct PushArguments {
     std::string compression;
     std::string level;
     bool force = false;
-    std::string oci_media_types = "true";
+    std::string oci_media_types;
     bool quiet = false;
     std::string format = "text";
     std::string progress = "auto";
@@ -31,14 +31,15 @@ struct PushArguments {
 
 // The same rules as an output of the build has.
 builder::PushOptions push_options(const PushArguments& arguments) {
-    std::string spec = "type=registry,oci-mediatypes=" + arguments.oci_media_types;
+    std::string spec = "type=registry";
+    if (!arguments.oci_media_types.empty()) spec += ",oci-mediatypes=" + arguments.oci_media_types;
     if (!arguments.compression.empty()) spec += ",compression=" + arguments.compression;
     if (!arguments.level.empty()) spec += ",compression-level=" + arguments.level;
     if (arguments.force) spec += ",force-compression=true";
     const builder::OutputSpec output = builder::parse_output(spec);
     builder::PushOptions options;
     if (output.compression_given) options.compression = output.compression;
-    options.oci_media_types = output.oci_media_types;
+    if (output.oci_media_types_given) options.oci_media_types = output.oci_media_types;
     return options;
 }
 
@@ -84,7 +85,9 @@ void add_push(CLI::App& command, Globals& globals) {
         ->type_name("KIND");
     command.add_option("--compression-level", arguments->level, "How hard to try")->type_name("N");
     command.add_flag("--force-compression", arguments->force, "Also layers that came in that form already");
-    command.add_option("--oci-mediatypes", arguments->oci_media_types, "false: a manifest of Docker's schema 2")
+    command
+        .add_option("--oci-mediatypes", arguments->oci_media_types,
+                    "false: a manifest of Docker's schema 2 (default: as it came, else OCI)")
         ->type_name("true|false");
     command.add_flag("-q,--quiet", arguments->quiet, "Print the digest and nothing else");
     command.add_option("--format", arguments->format, "text or json")->type_name("FORMAT");

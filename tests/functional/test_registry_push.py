@@ -94,11 +94,14 @@ class Push(PushTestCase):
             image = source.add("app", str(n), Image([layer_tar([("n", str(n))]), layer_tar([("m", str(n))])], compression, docker))
             self.mkimg.ok("pull", f"{source.host()}/app:{n}")
             digest = self.mkimg.ok("push", f"{source.host()}/app:{n}", f"{target.host()}/app:{n}").stdout.strip()
+            self.assertEqual(digest, image.digest)
             manifest = self.pushed(target, "app", str(n))
             self.assertEqual([layer["digest"] for layer in manifest["layers"]], image.layers, compression)
             self.assertEqual(manifest["config"]["digest"], image.id)
-            if not docker:  # OCI's types are what push writes: the manifest is the same, byte for byte
-                self.assertEqual(digest, image.digest)
+        other = self.mkimg.ok("push", "--oci-mediatypes=true", f"{source.host()}/app:3", f"{target.host()}/oci:3").stdout.strip()
+        self.assertNotEqual(other, image.digest)
+        self.assertEqual(self.pushed(target, "oci", "3")["mediaType"], OCI_MANIFEST)
+        self.assertEqual([layer["digest"] for layer in self.pushed(target, "oci", "3")["layers"]], image.layers)
 
     def test_of_several_forms_the_last_that_came(self):
         source, target = self.serve(), self.serve()
