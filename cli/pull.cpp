@@ -67,7 +67,7 @@ void pull(const Globals& globals, const PullOptions& options) {
     const auto progress = make_progress(options.progress, options.quiet);
     Cancellation cancel;
     const CancelOnSignal on_signal(cancel);
-    Session session(globals, options.registry.config(), cancel);
+    Session session(globals, options.registry.config(), cancel, Session::Network::always);
     session.remote.set_listener([&](const registry::Transfer& transfer) { progress->transfer(transfer); });
     auto pulled = nlohmann::json::array();
     std::optional<Error> failure;

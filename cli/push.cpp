@@ -51,7 +51,7 @@ void push(const Globals& globals, const PushArguments& arguments) {
     const auto progress = make_progress(arguments.progress, arguments.quiet);
     Cancellation cancel;
     const CancelOnSignal on_signal(cancel);
-    Session session(globals, arguments.registry.config(), cancel);
+    Session session(globals, arguments.registry.config(), cancel, Session::Network::always);
     const auto listener = [&](const registry::Transfer& transfer) { progress->transfer(transfer); };
     session.remote.set_listener(listener);
     const auto image = require_image(session.store, arguments.image);

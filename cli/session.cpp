@@ -23,8 +23,13 @@ Session::Entered::Entered() {
 
 Session::Session(const Globals& globals) : Session(globals, {}, never_cancelled()) {}
 
-Session::Session(const Globals& globals, const registry::RegistryConfig::Options& options, const Cancellation& cancel)
-    : store(globals.root), layers(store, pool), registries(options, cancel), remote(store, layers, registries) {
+Session::Session(const Globals& globals, const registry::RegistryConfig::Options& options, const Cancellation& cancel,
+                 Network network)
+    : loading_(network == Network::always ? registry::preload() : std::future<void>()),
+      store(globals.root),
+      layers(store, pool),
+      registries(options, cancel),
+      remote(store, layers, registries) {
     store.lock(oci::Store::Use::shared);
     layers.set_provider([this](const oci::ChainId& top) { remote.fetch(top); });
 }

@@ -1,6 +1,7 @@
 // The store as the commands open it.
 #pragma once
 
+#include <future>
 #include <string_view>
 
 #include "base/cancel.h"
@@ -18,13 +19,16 @@ namespace mkimg::cli {
 class Session {
   public:
     explicit Session(const Globals& globals);
-    // For commands that may talk to registries for long; `cancel` is borrowed.
-    Session(const Globals& globals, const registry::RegistryConfig::Options& options, const Cancellation& cancel);
+    // For commands that talk to registries, some of them each time; `cancel` is borrowed.
+    enum class Network { perhaps, always };
+    Session(const Globals& globals, const registry::RegistryConfig::Options& options, const Cancellation& cancel,
+            Network network = Network::perhaps);
 
   private:
     struct Entered {
         Entered();
     } entered_;
+    std::future<void> loading_;
 
   public:
     oci::Store store;

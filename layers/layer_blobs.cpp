@@ -2,6 +2,7 @@
 #include <fcntl.h>
 
 #include "base/error.h"
+#include "base/read_ahead.h"
 #include "layers/apply.h"
 #include "layers/layer_store_state.h"
 #include "layers/root_metadata.h"
@@ -162,7 +163,8 @@ Layer LayerStore::add(const std::optional<oci::ChainId>& parent, Source& source,
         }
         copying.copy_to(compressor ? *compressor : static_cast<Sink&>(*writer));
     }
-    HashingSource hashed(*plain);
+    ReadAhead ahead(*plain);
+    HashingSource hashed(ahead);
     const auto lower = descriptors(below);
     const Applied applied = apply_tar(hashed, directory.get(), {.lower = lower});
     const oci::DiffId diff(hashed.digest());

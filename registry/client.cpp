@@ -97,15 +97,15 @@ struct Client::State {
     }
 
     bool speaks_tls(Url url) {
-        Request probe;
+        Request request;
         url.path = prefix + "/v2/";
-        probe.url = url;
+        request.url = url;
+        request.probe = true;
         for (Backoff backoff(services.config.retries(), services.cancel);;) {
             try {
-                services.transport.send(probe);
+                services.transport.send(request);
                 return true;
             } catch (const TransportError& error) {
-                // A certificate that is refused is no reason to go on without one.
                 if (error.not_tls()) return false;
                 if (url.port == 443 && error.temporary()) return false;
                 if (!error.temporary() || !backoff.wait()) throw;

@@ -112,7 +112,7 @@ void CurlTransport::set_options(Line& line, const Request& request) {
         set_option(easy, CURLOPT_LOW_SPEED_TIME, whole_seconds(timeouts.stall));
     }
     set_proxy(easy, request.url);
-    trust_.apply(easy, request.url);
+    trust_.apply(easy, request);
 }
 
 CURLcode CurlTransport::perform(Line& line) {

@@ -1,5 +1,6 @@
 #include "registry/registries.h"
 
+#include "registry/curl_library.h"
 #include "registry/curl_transport.h"
 
 namespace mkimg::registry {
@@ -63,6 +64,10 @@ std::vector<Repository> Registries::sources(const oci::Reference& name) {
     }
     found.push_back(repository(name));
     return found;
+}
+
+std::future<void> preload() {
+    return std::async(std::launch::async, [] { curl(); });
 }
 
 }  // namespace mkimg::registry

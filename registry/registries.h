@@ -2,6 +2,7 @@
 // the first of them is asked for something.
 #pragma once
 
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -52,5 +53,9 @@ class Registries {
     std::map<std::string, std::unique_ptr<Client>> clients_;  // by host, mirrors by their URL
     ThreadPool transfers_{6};
 };
+
+// Loads libcurl on a thread of its own, which takes as long as to open a store: for commands that are sure to ask a
+// registry. Where it fails, the first request says so.
+std::future<void> preload();
 
 }  // namespace mkimg::registry

@@ -49,27 +49,28 @@ const TlsTrust::Trust& TlsTrust::find(const std::string& authority) {
     return *trust;
 }
 
-void TlsTrust::apply(CURL* easy, const Url& url) {
-    if (url.scheme != "https") return;
-    const Trust& trust = find(url.authority());
+void TlsTrust::apply(CURL* easy, const Request& request) {
+    if (request.url.scheme != "https") return;
+    const Trust& trust = find(request.url.authority());
     set_option(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-    if (trust.host.insecure) {
-        set_option(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        set_option(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    if (!trust.host.client_certificate.empty()) {
+        set_option(easy, CURLOPT_SSLCERT, trust.host.client_certificate.c_str());
+        set_option(easy, CURLOPT_SSLKEY, trust.host.client_key.c_str());
     }
     const std::string system = system_bundle();
-    if (!trust.bundle.empty()) {
+    // $SSL_CERT_FILE is all that is trusted; and without a directory libcurl reads the file once, not for each
+    // connection.
+    if (!system.empty()) set_option(easy, CURLOPT_CAPATH, static_cast<char*>(nullptr));
+    if (trust.host.insecure || request.probe) {
+        set_option(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        set_option(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+        // Reading all CAs takes longer than a request.
+        set_option(easy, CURLOPT_CAINFO, static_cast<char*>(nullptr));
+    } else if (!trust.bundle.empty()) {
         curl_blob blob{const_cast<char*>(trust.bundle.data()), trust.bundle.size(), CURL_BLOB_NOCOPY};
         set_option(easy, CURLOPT_CAINFO_BLOB, &blob);
     } else if (!system.empty()) {
         set_option(easy, CURLOPT_CAINFO, system.c_str());
-    }
-    // $SSL_CERT_FILE is all that is trusted; and without a directory libcurl reads the file once, not for each
-    // connection.
-    if (!system.empty()) set_option(easy, CURLOPT_CAPATH, static_cast<char*>(nullptr));
-    if (!trust.host.client_certificate.empty()) {
-        set_option(easy, CURLOPT_SSLCERT, trust.host.client_certificate.c_str());
-        set_option(easy, CURLOPT_SSLKEY, trust.host.client_key.c_str());
     }
 }
 

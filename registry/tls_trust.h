@@ -9,7 +9,7 @@
 
 #include "registry/curl_library.h"
 #include "registry/registry_config.h"
-#include "registry/url.h"
+#include "registry/transport.h"
 
 namespace mkimg::registry {
 
@@ -17,9 +17,9 @@ class TlsTrust {
   public:
     explicit TlsTrust(const RegistryConfig& config) : config_(config) {}  // borrowed
 
-    // Sets what a connection to `url` needs. The strings stay as long as this object. Throws Error(usage) for a
-    // file that holds no certificate.
-    void apply(CURL* easy, const Url& url);
+    // Sets what the connection for the request needs. The strings stay as long as this object. Throws Error(usage) for
+    // a file that holds no certificate.
+    void apply(CURL* easy, const Request& request);
 
   private:
     struct Trust {

@@ -36,6 +36,9 @@ struct Request {
     std::optional<Body> body;
     // The whole answer within the time for documents; otherwise it only must not stall.
     bool document = true;
+    // Asks no more than whether the other side speaks TLS: its certificate is not looked at, so that nothing secret
+    // may go along.
+    bool probe = false;
     // Of the response's body, in bytes; more is Error(corrupt).
     std::uint64_t limit = document_limit;
 };

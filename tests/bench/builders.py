@@ -30,6 +30,12 @@ def timed(argv, environment, stdout=subprocess.DEVNULL):
     return Run(seconds, usage.ru_maxrss * 1024)
 
 
+def printed(argv, environment):
+    """What the command prints; not timed."""
+    return subprocess.run(
+        [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, env=environment).stdout.decode()
+
+
 class MkimgBench:
     name = "mkimg"
 
@@ -52,6 +58,16 @@ class MkimgBench:
         """As a gzip OCI archive."""
         return timed(self._argv("save", "--format", "oci", "-o", archive, name), self.environment)
 
+    def pull(self, name):
+        return timed(self._argv("pull", "-q", name), self.environment)
+
+    def push(self, name):
+        """Pushes the image that build() made."""
+        return timed(self._argv("push", "-q", "result", name), self.environment)
+
+    def image_id(self, name):
+        return printed(self._argv("images", "-q", "--no-trunc", name), self.environment).strip()
+
     def clean(self):
         timed(self._argv("rmi", "result"), self.environment)
 
@@ -60,7 +76,7 @@ class MkimgBench:
 
 
 class BuildKitBench:
-    """dockerd's own BuildKit; its client is what is timed, as a person would."""
+    """dockerd, and its own BuildKit; the client is what is timed, as a person would."""
 
     name = "BuildKit"
 
@@ -80,6 +96,16 @@ class BuildKitBench:
         """This version writes no OCI archive: a docker archive through gzip is the nearest."""
         command = f'"{self.peer.client}" save "$0" | gzip > "$1"'
         return timed(["bash", "-o", "pipefail", "-c", command, name, archive], self.peer.environment)
+
+    def pull(self, name):
+        return timed([self.peer.client, "pull", "-q", name], self.peer.environment)
+
+    def push(self, name):
+        self.peer.run("tag", "result", name)
+        return timed([self.peer.client, "push", "-q", name], self.peer.environment)
+
+    def image_id(self, name):
+        return self.peer.run("image", "inspect", "-f", "{{.Id}}", name).strip()
 
     def clean(self):
         self.peer.remove("result")
@@ -110,8 +136,36 @@ class BuildahBench:
     def save(self, name, archive):
         return timed(self._argv("push", "-q", name, f"oci-archive:{archive}"), self.peer.environment)
 
+    def pull(self, name):
+        return timed(self._argv("pull", "-q", "--tls-verify=false", f"docker://{name}"), self.peer.environment)
+
+    def push(self, name):
+        return timed(
+            self._argv("push", "-q", "--tls-verify=false", "result", f"docker://{name}"), self.peer.environment)
+
+    def image_id(self, name):
+        return "sha256:" + self.peer.run("inspect", "--type", "image", "-f", "{{.FromImageID}}", name).strip()
+
     def clean(self):
         self.peer.remove("result")
 
     def close(self):
         self.peer.close()
+
+
+class SkopeoBench(BuildahBench):
+    """skopeo between a registry and a store of Buildah's kind, in which Buildah has built."""
+
+    name = "skopeo"
+
+    def _copy(self, *arguments):
+        return timed(["skopeo", "--insecure-policy", "copy", "-q", *arguments], self.peer.environment)
+
+    def _stored(self, name):
+        return f"containers-storage:[overlay@{self.peer.folder / 'root'}+{self.peer.folder / 'run'}]{name}"
+
+    def pull(self, name):
+        return self._copy("--src-tls-verify=false", f"docker://{name}", self._stored(name))
+
+    def push(self, name):
+        return self._copy("--dest-tls-verify=false", self._stored("localhost/result:latest"), f"docker://{name}")

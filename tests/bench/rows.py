@@ -7,8 +7,9 @@ SMALL_RECIPE = "FROM base\nENV GREETING=hello\nRUN echo $GREETING > /greeting\nC
 
 class Row:
     base = "small"  # or "debian"
-    target = None  # at most this share of BuildKit's time
-    only = None  # the one builder that is measured
+    target = None  # at most this share of the time …
+    target_of = "BuildKit"  # … of this peer; nothing: of the faster ones
+    builders = ("mkimg", "BuildKit", "Buildah")
     cache = True
     warm = False  # each builder builds once before, unmeasured
     fresh = False  # each round has a new store
@@ -18,6 +19,18 @@ class Row:
 
     def context(self, folder):
         """Writes the build context."""
+
+    def start(self, folder, base):
+        """Runs once, with a folder for what neither the builders nor the context have."""
+
+    def stop(self):
+        """Ends what start() began."""
+
+    def ready(self, builder, base, context):
+        """Prepares a builder whose store is new."""
+        builder.load(base)
+        if self.warm:
+            builder.build(context)
 
     def before(self, folder, count):
         """Runs before each measured build; `count` differs each time."""
@@ -111,7 +124,7 @@ class Save(Row):
     """save a Debian image as a gzip OCI archive, nothing compressed before"""
 
     # A compressed form that was made once may be kept, so each round has a new store.
-    base, fresh, target = "debian", True, "half of the faster peer"
+    base, fresh, target, target_of = "debian", True, 1 / 2, None
 
     def measure(self, builder, folder, scratch):
         archive = scratch / f"{builder.name}.tar"
@@ -124,7 +137,7 @@ class Save(Row):
 class Memory(Row):
     """peak memory: a 2 GiB layer committed and compressed"""
 
-    only, cache, target = "mkimg", False, None
+    builders, cache = ("mkimg",), False
 
     def context(self, folder):
         size = max(1, int(2048 * self.scale))

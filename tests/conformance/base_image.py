@@ -88,21 +88,26 @@ def base_archive(path, scratch):
     archive_of(path, root_filesystem(os.path.join(scratch, "base-layer.tar")))
 
 
-def archive_of(path, layer, name="base:latest"):
-    """Writes an image of one layer, an uncompressed tar, as `docker save` does."""
-    with open(layer, "rb") as file:
-        diff = hashlib.file_digest(file, "sha256").hexdigest()
+def archive_of(path, *layers, name="base:latest"):
+    """Writes an image of these layers, uncompressed tars, as `docker save` does."""
+    diffs = []
+    for layer in layers:
+        with open(layer, "rb") as file:
+            diffs.append(hashlib.file_digest(file, "sha256").hexdigest())
+    created = "2020-01-02T03:04:05Z"
     config = json.dumps({
-        "architecture": "amd64", "os": "linux", "created": "2020-01-02T03:04:05Z",
+        "architecture": "amd64", "os": "linux", "created": created,
         "config": {"Env": [PATH], "Cmd": ["/bin/sh"]},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff}"]},
-        "history": [{"created": "2020-01-02T03:04:05Z", "created_by": "base"}],
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff}" for diff in diffs]},
+        "history": [{"created": created, "created_by": "base"} for _ in diffs],
     }).encode()
     config_name = hashlib.sha256(config).hexdigest() + ".json"
-    manifest = json.dumps([{"Config": config_name, "RepoTags": [name], "Layers": [f"{diff}/layer.tar"]}]).encode()
+    members = [f"{diff}/layer.tar" for diff in diffs]
+    manifest = json.dumps([{"Config": config_name, "RepoTags": [name], "Layers": members}]).encode()
     with tarfile.open(path, "w") as archive:
         for member, data in ((config_name, config), ("manifest.json", manifest)):
             info = tarfile.TarInfo(member)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
-        archive.add(layer, f"{diff}/layer.tar")
+        for layer, member in zip(layers, members):
+            archive.add(layer, member)

@@ -32,10 +32,11 @@ def _free_port():
 
 class Registry:
     """`certificate` (certificate, key) makes it speak TLS; `users` {name: password} ask for Basic; `tokens`
-    (a TokenServer) with `token_roots` for Bearer. Its state and its log lie in a folder of its own."""
+    (a TokenServer) with `token_roots` for Bearer. Its state and its log lie in a folder of its own, in `parent`."""
 
-    def __init__(self, certificate=None, ca=None, client_ca=None, users=None, tokens=None, token_roots=None, realm=None):
-        self.folder = tempfile.mkdtemp(prefix="mkimg-registry-", dir=os.environ.get("MKIMG_TEST_DIR"))
+    def __init__(self, certificate=None, ca=None, client_ca=None, users=None, tokens=None, token_roots=None, realm=None,
+                 parent=None):
+        self.folder = tempfile.mkdtemp(prefix="mkimg-registry-", dir=parent or os.environ.get("MKIMG_TEST_DIR"))
         self.ca = ca
         self._certificate, self._client_ca = certificate, client_ca
         auth = {}

@@ -279,6 +279,45 @@ TEST(CompressGzip, HeaderHasNoNameAndNoTime) {
     EXPECT_EQ(bytes[9], '\xff');
 }
 
+// Bytes that nothing makes shorter: xorshift64* by Vigna, from its definition.
+std::string noise(std::size_t size) {
+    std::string bytes;
+    for (std::uint64_t state = 1; bytes.size() < size;) {
+        state ^= state >> 12U;
+        state ^= state << 25U;
+        state ^= state >> 27U;
+        bytes += static_cast<char>((state * 0x2545F4914F6CDD1DULL) >> 56U);
+    }
+    return bytes;
+}
+
+// Each byte as often as any other, and yet it repeats.
+std::string counting(std::size_t size) {
+    std::string bytes;
+    while (bytes.size() < size) bytes += static_cast<char>(bytes.size() % 256);
+    return bytes;
+}
+
+TEST(CompressGzip, NoiseIsStored) {
+    const std::string bytes = compressed(noise(1U << 20U), gzip);
+    // RFC 1951: a stored block has up to 65,535 bytes and 5 of its own; RFC 1952: a member has 18.
+    EXPECT_LE(bytes.size(), (1U << 20U) + 17 * 5 + 18);
+    EXPECT_TRUE(made_by("gzip -dc", bytes) == noise(1U << 20U));
+}
+
+TEST(CompressGzip, NoiseBetweenTextLeavesTheTextCompressed) {
+    const std::string text = sample(300'000);
+    const std::string bytes = text + noise(300'000) + text + noise(10'000) + counting(500'000) + text;
+    const std::string packed = compressed(bytes, gzip);
+    EXPECT_LT(packed.size(), 310'000 + 3 * compressed(text, gzip).size() + 100'000);
+    EXPECT_TRUE(made_by("gzip -dc", packed) == bytes);
+    EXPECT_TRUE(decompressed(packed) == bytes);
+}
+
+TEST(CompressGzip, EvenBytesThatRepeatAreCompressed) {
+    EXPECT_LT(compressed(counting(1U << 20U), gzip).size(), 20'000U);
+}
+
 TEST(CompressZstd, FramesHaveChecksumAndSize) {
     const TempDir dir;
     dir.write("z", compressed(sample(9'000'000), zstd));
