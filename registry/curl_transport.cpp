@@ -111,6 +111,7 @@ void CurlTransport::set_options(Line& line, const Request& request) {
         set_option(easy, CURLOPT_LOW_SPEED_LIMIT, stall_bytes);
         set_option(easy, CURLOPT_LOW_SPEED_TIME, whole_seconds(timeouts.stall));
     }
+    if (request.probe) set_option(easy, CURLOPT_CONNECT_ONLY, 1L);
     set_proxy(easy, request.url);
     trust_.apply(easy, request);
 }

@@ -36,8 +36,8 @@ struct Request {
     std::optional<Body> body;
     // The whole answer within the time for documents; otherwise it only must not stall.
     bool document = true;
-    // Asks no more than whether the other side speaks TLS: its certificate is not looked at, so that nothing secret
-    // may go along.
+    // Asks no more than whether the other side speaks TLS: its certificate is not looked at, and nothing is sent after
+    // the handshake. The response's status is 0.
     bool probe = false;
     // Of the response's body, in bytes; more is Error(corrupt).
     std::uint64_t limit = document_limit;
