@@ -1,23 +1,18 @@
-"""Files as images have them: of their bytes half are random and half are text, which gzip makes some three times smaller."""
+"""Files as images have them: of their bytes half are random and half are text, the sources of this project."""
 
 import os
+import pathlib
 import random
 
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = 64 << 10  # more than gzip looks back, so that a page that comes again saves it nothing
 
 
 class MixedFiles:
     def __init__(self, seed=1):
         self._random = random.Random(seed)
-        letters = "etaoinshrdlucmfwypvbgkqjxz"
-        words = ["".join(self._random.choices(letters, weights=range(26, 0, -1), k=self._random.randint(2, 10)))
-                 for _ in range(20_000)]
-        self._pages = [self._page(words) for _ in range(64)]
-
-    def _page(self, words):
-        weights = [1 / rank for rank in range(1, len(words) + 1)]  # as in languages, by Zipf
-        text = " ".join(self._random.choices(words, weights=weights, k=PAGE // 2))
-        return text.encode()[:PAGE].ljust(PAGE)
+        text = b"".join(path.read_bytes() for path in sorted(PROJECT.glob("*/*.cpp")))
+        self._pages = [text[at:at + PAGE] for at in range(0, len(text), PAGE)]
 
     def contents(self, total, label):
         """Yields (name, bytes), some `total` bytes together, other ones for each label; files of 4 KiB to 4 MiB."""
@@ -30,5 +25,7 @@ class MixedFiles:
             yield f"text/{number}", self._text(size, f"{label} {number}\n")
 
     def _text(self, size, first):
-        pages = self._random.choices(self._pages, k=size // PAGE + 1)
-        return (first.encode() + b"".join(pages))[:size]
+        text = first.encode()
+        while len(text) < size:
+            text += self._random.choice(self._pages)
+        return text[:size]
