@@ -50,6 +50,19 @@ TEST_F(TlsTest, AnUnknownCaIsNotTrusted) {
     }
 }
 
+TEST_F(TlsTest, AProbeTrustsNobodyAndLeavesNothingToGoOnWith) {
+    const TlsServer server(files(), "server");
+    Request probe = request(server.url());
+    probe.probe = true;
+    const Response response = transport_->send(probe);
+    EXPECT_EQ(response.status, 0);  // nothing was asked
+    EXPECT_TRUE(response.body.empty());
+    EXPECT_THAT(failure(request(server.url())).message(), HasSubstr("not trusted"));
+    const HttpServer plain([](Connection& connection) { connection.write("HTTP/1.0 400 Bad Request\r\n\r\n"); });
+    probe.url = Url::parse("https://127.0.0.1:" + std::to_string(plain.port()) + "/v2/");
+    EXPECT_TRUE(failure(probe).not_tls());
+}
+
 TEST_F(TlsTest, CasComeFromTheCommandLineTheFileCertsDAndTheEnvironment) {
     const TlsServer server(files(), "server");
     trust_ours();
