@@ -11,21 +11,35 @@ namespace {
 
 using Candidates = std::vector<RemoteLayers::Candidate>;
 
-// Unpacks while the transfer runs. Where the first bytes were an earlier try's, a fault may be theirs: the transfer
-// has dropped them then, and is done once more.
+// False where what the transfer brought is not the blob: then nothing of it stays.
+bool arrived(registry::Fetch& fetch) {
+    try {
+        fetch.wait();
+        return true;
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::corrupt) throw;
+        return false;
+    }
+}
+
+// Unpacks while the transfer runs. Wrong bytes may be those that an earlier try left, and then are asked for once more;
+// or a mirror's, and then the others are asked.
 void unpack(layers::LayerStore& layers, const registry::FetchServices& services, const RemoteLayers::Candidate& from,
             std::unique_ptr<registry::Fetch> fetch) {
     const oci::LayerOrigin& origin = from.origin;
     const layers::LayerStore::Blob blob{origin.blob.digest, origin.blob.size};
+    std::vector<registry::Repository> sources = from.sources;
     for (;;) {
         const std::unique_ptr<Source> bytes = fetch->open();
         try {
             layers.add(origin.parent, *bytes, origin.diff, blob);
             return;
         } catch (const Error& error) {
-            if (error.code() != ErrorCode::corrupt || !fetch->resumed()) throw;
+            if (error.code() != ErrorCode::corrupt || arrived(*fetch)) throw;
+            if (!fetch->resumed()) sources.erase(sources.begin());
+            if (sources.empty()) throw;
         }
-        fetch = std::make_unique<registry::Fetch>(services, from.sources, origin.blob);
+        fetch = std::make_unique<registry::Fetch>(services, sources, origin.blob);
     }
 }
 
@@ -79,7 +93,9 @@ void RemoteLayers::fetch(const oci::ChainId& top) {
                 break;
             } catch (Error& error) {
                 const bool last = i + 1 == layer->size();
-                if (error.code() == ErrorCode::corrupt) oci::forget_origin(store_, from.origin);
+                // The blob itself is at fault, not its way here.
+                const bool lies = error.code() == ErrorCode::corrupt && store_.has_blob(from.origin.blob.digest);
+                if (lies) oci::forget_origin(store_, from.origin);
                 if (last || error.code() == ErrorCode::cancelled) {
                     throw std::move(error.add_context("fetch layer " + from.origin.blob.digest.str() + " of " +
                                                       from.sources.back().str()));

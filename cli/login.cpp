@@ -43,8 +43,9 @@ registry::Credential ask_for(const LoginArguments& arguments, const Cancellation
     }
     credential.password = arguments.password_stdin ? read_password() : ask("Password: ", Echo::off, cancel);
     if (credential.password.empty()) throw Error(ErrorCode::denied, "the password is empty");
-    if (has_control(credential.password)) {
-        throw Error(ErrorCode::denied, "the password has line ends or control bytes in it");
+    // Line ends may be: Google's password is a key file, of many lines.
+    if (credential.password.find('\0') != std::string::npos) {
+        throw Error(ErrorCode::denied, "the password has a zero byte in it");
     }
     return credential;
 }

@@ -1,6 +1,7 @@
 #include "registry/auth_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,6 +73,12 @@ void make_private_directories(const std::filesystem::path& directory) {
     if (directory.empty() || std::filesystem::exists(directory, unknown)) return;
     make_private_directories(directory.parent_path());
     if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) throw_errno("make the directory", directory.string());
+}
+
+UniqueFd open_parent(const std::filesystem::path& file) {
+    const auto parent = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+    make_private_directories(parent);
+    return open_path(parent.string(), O_RDONLY | O_DIRECTORY);
 }
 
 }  // namespace
@@ -210,11 +217,23 @@ bool AuthFile::remove(std::string_view host) {
     return !keys.empty();
 }
 
+UniqueFd AuthFile::lock(const std::string& path) {
+    // The directory: the file itself is another one after each save. Where it can't be written, save() says so.
+    const auto target = target_of(path);
+    UniqueFd directory;
+    try {
+        directory = open_parent(target);
+    } catch (const Error&) {
+        return directory;
+    }
+    while (::flock(directory.get(), LOCK_EX) != 0 && errno == EINTR) {
+    }
+    return directory;
+}
+
 void AuthFile::save() const {
     const auto path = target_of(state_->path);
-    const auto parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-    make_private_directories(parent);
-    const UniqueFd directory = open_path(parent.string(), O_RDONLY | O_DIRECTORY);
+    const UniqueFd directory = open_parent(path);
     AtomicFile file(directory.get(), path.filename().string(), 0600);
     file.write(state_->document.dump(1, '\t') + "\n");
     // Under sudo the file stays the user's.

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/fd.h"
 #include "registry/keychain.h"
 
 namespace mkimg::registry {
@@ -43,6 +44,9 @@ class AuthFile {
     // All entries of the whole registry; those of paths in it stay. False where there was none.
     bool remove(std::string_view host);
 
+    // Until it is closed, whoever else locks the file waits: what he then reads and saves has our changes in it. Makes
+    // the file's directory. Where there are no locks to be had it is none.
+    static UniqueFd lock(const std::string& path);
     // Replaces the file at once, or what it is a link to. Everything else in it is as it was.
     void save() const;
 

@@ -106,9 +106,11 @@ struct Client::State {
                 services.transport.send(request);
                 return true;
             } catch (const TransportError& error) {
-                if (error.not_tls()) return false;
+                if (error.not_tls() && !error.temporary()) return false;
                 if (url.port == 443 && error.temporary()) return false;
-                if (!error.temporary() || !backoff.wait()) throw;
+                if (error.temporary() && backoff.wait()) continue;
+                if (!error.not_tls()) throw;
+                return false;
             }
         }
     }

@@ -103,7 +103,7 @@ Copied copy_image(const std::vector<Repository>& sources, const std::string& ref
                     "leave out what follows @");
     }
     const std::string tag = name.tag.empty() ? document.digest.str() : name.tag;
-    if (destination.find_manifest(tag) == document.digest) return {document.descriptor(), {}};
+    if (destination.find_manifest(tag, destination.push_scope()) == document.digest) return {document.descriptor(), {}};
     Copy copy(sources, std::move(destination), services);
     copy.run(document, tag);
     return {document.descriptor(), copy.take_blobs()};

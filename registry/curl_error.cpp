@@ -16,6 +16,8 @@ namespace {
 constexpr long not_yet_valid = 9;
 constexpr long has_expired = 10;
 
+constexpr long proxy_authentication_required = 407;
+
 // CURLE_TOO_LARGE, which came after the oldest libcurl that mkimg takes.
 constexpr auto too_large = static_cast<CURLcode>(100);
 
@@ -97,8 +99,11 @@ class Diagnosis {
         }
         const long proxy_status = get_info<long>(easy_, CURLINFO_HTTP_CONNECTCODE);
         if (proxy_status >= 300) {
-            permanent(fmt::format("the proxy refused to connect: status {}", proxy_status),
-                      "check " + proxy_setting(request_.url));
+            TransportError error(ErrorCode::unavailable,
+                                 message(fmt::format("the proxy refused to connect: status {}", proxy_status)),
+                                 "check " + proxy_setting(request_.url), false);
+            if (proxy_status != proxy_authentication_required) error.set_not_tls();
+            throw error;
         }
         temporary(exchange_.has_head() ? "the connection broke off in the middle of the answer"
                                        : "the connection broke off before the answer");
@@ -118,7 +123,9 @@ class Diagnosis {
         }
         // Reset or closed by a server that is overloaded or about to start.
         if (details_.find("routines:") == details_.npos || reason.find("unexpected eof") != reason.npos) {
-            temporary("the connection broke off before TLS was agreed on");
+            TransportError error(ErrorCode::unavailable, message("the connection broke off before TLS was agreed on"),
+                                 "", true);
+            throw error.set_not_tls();
         }
         permanent("TLS failed: " + reason, "");
     }

@@ -72,6 +72,7 @@ std::optional<Credential> Keychain::find(std::string_view host, std::string_view
 }
 
 std::string Keychain::store(std::string_view host, const Credential& credential) const {
+    const UniqueFd lock = AuthFile::lock(path_);
     AuthFile file(path_);
     const std::string helper = keeper(file, host);
     if (helper.empty()) {
@@ -87,6 +88,8 @@ std::string Keychain::store(std::string_view host, const Credential& credential)
 }
 
 bool Keychain::erase(std::string_view host) const {
+    UniqueFd lock;
+    if (::access(path_.c_str(), F_OK) == 0) lock = AuthFile::lock(path_);
     AuthFile file(path_);
     bool found = file.remove(host);
     if (found) file.save();

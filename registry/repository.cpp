@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "oci/json_fields.h"
 
 namespace mkimg::registry {
 namespace {
@@ -39,7 +40,7 @@ std::string content_type(const Response& response) {
 // An image manifest read as an index, or the other way round, has other content under the same digest
 // (CVE-2021-41190): the header, the mediaType field and the fields themselves must all say the same.
 void check_type(const ManifestDocument& document, const std::string& what) {
-    const auto json = nlohmann::json::parse(document.bytes, nullptr, false);
+    const auto json = oci::parse_document(document.bytes, what + ": the manifest");
     if (!json.is_object()) throw Error(ErrorCode::corrupt, what + ": the manifest is no JSON object");
     if (json.value("schemaVersion", nlohmann::json()) == 1) {
         refuse_type(what, "application/vnd.docker.distribution.manifest.v1+json");
@@ -114,12 +115,12 @@ ManifestDocument Repository::get_manifest(const std::string& reference) {
     return document;
 }
 
-std::optional<oci::Digest> Repository::find_manifest(const std::string& reference) {
+std::optional<oci::Digest> Repository::find_manifest(const std::string& reference, const Scopes& scopes) {
     Request request = get("HEAD");
     request.headers.emplace_back("accept", accept_header());
     // 405 and 400: a registry that knows no HEAD.
-    const Response response = client_->send(path("manifests/" + reference), request,
-                                            {.scopes = pull_scope(), .accepted = {200, 400, 404, 405}});
+    const Response response =
+        client_->send(path("manifests/" + reference), request, {.scopes = scopes, .accepted = {200, 400, 404, 405}});
     if (response.status != 200) return std::nullopt;
     const auto said = response.header("docker-content-digest");
     return said ? oci::Digest::parse(*said) : std::nullopt;

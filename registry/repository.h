@@ -36,7 +36,11 @@ class Repository {
     // and other types, by name.
     ManifestDocument get_manifest(const std::string& reference);
     // The manifest's digest without its body; nothing where there is none, or where the registry doesn't tell.
-    std::optional<oci::Digest> find_manifest(const std::string& reference);
+    // Who is about to push asks with push_scope(): of a repository that is yet to be, the right to pull may be denied.
+    std::optional<oci::Digest> find_manifest(const std::string& reference, const Scopes& scopes);
+    std::optional<oci::Digest> find_manifest(const std::string& reference) {
+        return find_manifest(reference, pull_scope());
+    }
     bool has_blob(const oci::Digest& digest);
     // A small blob, whole: size and digest are checked.
     std::string get_blob(const oci::Descriptor& blob);

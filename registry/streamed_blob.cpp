@@ -18,7 +18,7 @@ class StreamedBlob final : public Source {
   public:
     StreamedBlob(std::vector<Repository> sources, oci::Descriptor blob, std::uint64_t offset, const Retries& retries,
                  const Cancellation& cancel)
-        : sources_(std::move(sources)), blob_(std::move(blob)), whole_(offset == 0) {
+        : sources_(std::move(sources)), blob_(std::move(blob)), whole_(offset == 0), left_(blob_.size - offset) {
         reader_ = std::thread([this, offset, &retries, &cancel] {
             try {
                 read_blob(
@@ -48,7 +48,6 @@ class StreamedBlob final : public Source {
             changed_.wait(lock, [this] { return !pieces_.empty() || finished_; });
             if (pieces_.empty()) {
                 if (error_) std::rethrow_exception(error_);
-                check();
                 return 0;
             }
             front = &pieces_.front();  // the reader appends, and leaves this one alone
@@ -56,6 +55,8 @@ class StreamedBlob final : public Source {
         const std::size_t n = std::min(buffer.size(), front->size() - used_);
         std::memcpy(buffer.data(), front->data() + used_, n);
         hash_.update(buffer.first(n));
+        left_ -= n;
+        if (left_ == 0 && whole_) check();
         used_ += n;
         if (used_ == front->size()) {
             const std::lock_guard lock(mutex_);
@@ -85,8 +86,6 @@ class StreamedBlob final : public Source {
     }
 
     void check() {
-        if (!whole_) return;
-        whole_ = false;
         const oci::Digest digest(hash_.finish());
         if (digest == blob_.digest) return;
         throw Error(ErrorCode::corrupt, "the content of blob " + blob_.digest.str() + " has the digest " + digest.str(),
@@ -95,7 +94,8 @@ class StreamedBlob final : public Source {
 
     const std::vector<Repository> sources_;
     const oci::Descriptor blob_;
-    bool whole_;  // read from its first byte, and not checked yet
+    const bool whole_;    // read from its first byte
+    std::uint64_t left_;  // bytes that are still to be given out
     Sha256 hash_;
     std::size_t used_ = 0;  // bytes of the first piece
 

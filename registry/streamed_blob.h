@@ -9,7 +9,8 @@
 
 namespace mkimg::registry {
 
-// A thread of its own reads ahead by a few MiB. With `offset` 0 the digest is checked at the end: Error(corrupt).
+// A thread of its own reads ahead by a few MiB. With `offset` 0 the last bytes are given out only if
+// the whole has its digest: else Error(corrupt).
 // `retries` and `cancel` are borrowed.
 std::unique_ptr<Source> stream_blob(std::vector<Repository> sources, const oci::Descriptor& blob, std::uint64_t offset,
                                     const Retries& retries, const Cancellation& cancel);

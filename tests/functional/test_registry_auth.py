@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import threading
 import unittest
 
 from support import MKIMG, layer_tar
@@ -84,6 +85,25 @@ class Login(AuthTestCase):
         self.assertFalse(os.path.exists(self.path("docker/config.json")))
         self.assertTrue(os.path.exists(self.path("auth.json")))
         self.mkimg.ok("pull", registry.host() + "/app:1")
+
+    def test_several_at_once(self):
+        """Nobody writes over what another one has just stored."""
+        registries = [self.serve(user=ALICE) for _ in range(8)]
+        threads = [threading.Thread(target=self.login, args=(registry.host(),)) for registry in registries]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(set(self.stored()["auths"]), {registry.host() for registry in registries})
+
+    def test_a_password_of_several_lines(self):
+        """Google's is a file of JSON, given on stdin as it is."""
+        key = json.dumps({"type": "service_account", "private_key": "-----BEGIN-----\nKEY-S3CRET\n"}, indent=2)
+        registry = self.serve(user=("_json_key", key))
+        image = registry.add("app", "1", Image())
+        self.mkimg.ok("login", "-u", "_json_key", "--password-stdin", registry.host(), stdin=key + "\n")
+        self.assertEqual(self.mkimg.ok("pull", registry.host() + "/app:1").stdout, image.id + "\n")
+        self.mkimg.fails(1, "login", "-u", "_json_key", "--password-stdin", registry.host(), stdin="a\0b")
 
     def test_command_line(self):
         registry = self.serve(user=ALICE)

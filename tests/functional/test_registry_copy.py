@@ -4,7 +4,7 @@ import os
 import unittest
 
 from support import layer_tar
-from support.http_server import cut
+from support.http_server import Reply, cut
 from support.peers import skopeo
 from support.registry_case import PASSWORD, RegistryTestCase
 from support.registry_images import DOCKER_LAYER, Image, Index, noise
@@ -129,6 +129,16 @@ class Copy(RegistryTestCase):
         self.source.fault("GET", image.layers[0], cut(700_000))
         self.copy()
         self.check_same(image)
+
+    def test_content_that_is_not_what_its_digest_says(self):
+        """It never arrives whole, even where nobody there would look."""
+        image = self.source.add("app", "1", Image())
+        self.source.blobs["app"][image.layers[1]] = bytes(len(image.blobs[image.layers[1]]))
+        self.target.fault("PUT", "/uploads/", lambda request, reply: Reply(201), times=None)
+        result = self.mkimg.fails(1, "copy", self.source.host() + "/app:1", self.target.host() + "/new:1")
+        self.check_message(result, ["digest", image.layers[1]])
+        self.assertEqual([r.whole for r in self.target.seen("PUT", "/uploads/.*" + image.layers[1][7:])], [False])
+        self.assertEqual(self.target.seen("PUT", "/manifests/"), [])
 
     def test_each_side_has_its_own_credentials(self):
         self.source = self.serve(user=("alice", PASSWORD))

@@ -8,7 +8,7 @@ import unittest
 
 from support import MKIMG, Mkimg, layer_tar
 from support.builds import base_tar
-from support.http_server import drip, silence
+from support.http_server import change_body, drip, reset_connection, silence
 from support.peers import skopeo
 from support.registry_case import RegistryTestCase, sha256
 from support.registry_images import Image, Index, noise
@@ -173,6 +173,39 @@ class Pull(RegistryTestCase):
         only = origin.add("app", "2", image_of("only there"))
         self.assertEqual(self.mkimg.ok("pull", origin.host() + "/app:2").stdout, only.id + "\n")
 
+    def test_a_mirror_with_other_content(self):
+        """What it sends is thrown away, and comes from the registry itself: neat bytes and packed ones."""
+        for compression in ("plain", "gzip"):
+            origin, mirror = self.serve(), self.serve()
+            self.configure({origin.host(): {"mirrors": [mirror.url()]}})
+            image = Image([layer_tar([("large", noise(300_000))])], compression)
+            for server in (origin, mirror):
+                server.add("app", "1", image)
+            mirror.blobs["app"][image.layers[0]] = b"x" * len(image.blobs[image.layers[0]])
+            pulled = self.another_store(compression)
+            pulled.ok("pull", origin.host() + "/app:1")
+            self.check_image(image, pulled)
+            self.assertEqual(len(origin.seen("GET", image.layers[0])), 1)
+
+    def test_plain_registries_that_say_nothing_to_tls(self):
+        """They hang up, or reset the connection, where others answer that this is no HTTP."""
+        for greet in (lambda connection: None, reset_connection):
+            registry = self.serve()
+            registry.greet_tls = greet
+            image = registry.add("app", "1", Image())
+            self.assertEqual(self.mkimg.ok("pull", registry.host() + "/app:1").stdout, image.id + "\n")
+
+    def test_a_plain_registry_behind_a_proxy(self):
+        """Which connects to ports of TLS alone."""
+        proxy = self.serve()
+        image = proxy.add("app", "1", Image())
+        name = "registry.example.com:5000"
+        environment = {"http_proxy": proxy.url(), "https_proxy": proxy.url()}
+        pulled = self.mkimg.ok("pull", "--insecure-registry", name, name + "/app:1", env=environment)
+        self.assertEqual(pulled.stdout, image.id + "\n")
+        self.assertTrue(all(request.target.startswith(f"http://{name}/") for request in proxy.seen("GET")))
+        self.check_message(self.mkimg.fails(1, "pull", name + "/app:1", env=environment), "the proxy refused")
+
     def test_from_docker_registry(self):
         registry = self.start_registry()
         source = self.serve()
@@ -214,6 +247,14 @@ class From(RegistryTestCase):
     def test_copy_from_it(self):
         self.build("FROM scratch\nCOPY --from=BASE /etc/passwd /passwd\n", "-t", "app")
         self.assertEqual(len(self.image("app")["rootfs"]["diff_ids"]), 1)
+        self.check_store()
+
+    def test_a_layer_that_came_wrong_once(self):
+        """The next build asks for it again."""
+        self.registry.fault("GET", self.base.layers[0], change_body(lambda body: body[:-1] + b"x"))
+        self.build("FROM BASE\nRUN echo made > /made\n", "-t", "app", status=1)
+        self.check_store()
+        self.build("FROM BASE\nRUN echo made > /made\n", "-t", "app")
         self.check_store()
 
     def test_config_alone_fetches_no_layer(self):

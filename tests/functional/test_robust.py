@@ -123,6 +123,21 @@ class FullDisk(BuildTestCase):
         self.check("FROM base\nCOPY big /big\n", "-o", f"type=oci,dest={archive}", files={"big": os.urandom(1 << 20) * 13})
         self.assertFalse(os.path.exists(archive))
 
+    def test_in_fsck(self):
+        """What there is no room to check is not called broken, and not dropped."""
+        filler = self.path("small/filler")
+        with open(filler, "wb") as file, self.assertRaises(OSError):
+            while True:
+                file.write(bytes(1 << 16))
+                file.flush()
+        for repair in ((), ("--repair",)):
+            result = self.small.fails(1, "fsck", *repair)
+            self.assertIn("No space left on device", result.stderr)
+            self.assertNotIn("damage", result.stdout)
+        os.unlink(filler)
+        self.small.ok("fsck")
+        self.small.ok("run", "base", "true")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -8,7 +8,7 @@ from support import layer_tar
 from support import http_server as http
 from support.http_server import Fault, Reply
 from support.registry_case import PASSWORD, RegistryTestCase, authority, basic, sha256
-from support.registry_faults import LYING, PASSING, STAYING, foreign, image, layer
+from support.registry_faults import LARGE, LYING, PASSING, STAYING, foreign, image, layer
 from support.registry_images import Image, noise
 
 ALICE = ("alice", PASSWORD)
@@ -94,6 +94,20 @@ class Resume(RegistryTestCase):
             self.check_nothing_came()
             self.mkimg.ok("pull", registry.host() + "/app:1")
         self.check_image(image())
+
+    def test_a_damaged_download_and_a_slow_registry(self):
+        """The fault shows long before the rest is there."""
+        packed = Image([LARGE])
+        registry = self.serve()
+        registry.add("app", "1", packed)
+        downloads = os.path.join(self.mkimg.root, "downloads")
+        os.makedirs(downloads)
+        with open(os.path.join(downloads, packed.layers[0][7:]), "wb") as file:
+            file.write(b"damage" * 10_000)
+        registry.fault("GET", packed.layers[0], http.drip(0.05, 100_000), times=None)
+        self.mkimg.ok("pull", registry.host() + "/app:1")
+        self.check_image(packed)
+        self.assertEqual(len(registry.seen("GET", packed.layers[0])), 2)
 
     def test_a_registry_that_knows_no_ranges(self):
         whole = Fault("GET", layer(), lambda request, reply: Reply(200, {}, image().blobs[image().layers[0]]), times=None)

@@ -115,6 +115,7 @@ class Server:
         self.faults = []
         self.handshakes_failed = 0
         self.body_limit = None  # the longest request body that is taken (413)
+        self.greet_tls = _answer_tls_in_plain  # what a server without TLS does to a client that speaks it
         self.closing = threading.Event()
         self.lock = threading.RLock()
         self.tls = None
@@ -188,11 +189,11 @@ class _Listener(http.server.ThreadingHTTPServer):
 
     def finish_request(self, request, client_address):
         if self.owner.take_fault("CONNECT", ""):
-            _reset(request)
+            reset_connection(request)
             return
         if self.owner.tls is None:
             if request.recv(1, socket.MSG_PEEK) == b"\x16":  # the greeting of TLS
-                _answer_tls_in_plain(request)
+                self.owner.greet_tls(request)
             else:
                 self.RequestHandlerClass(request, client_address, self)
             return
@@ -241,7 +242,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.close_connection = True
         except Reset:
             self.close_connection = True
-            _reset(self.connection)
+            reset_connection(self.connection)
         except Hangup:
             self.close_connection = True
 
@@ -305,7 +306,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
 
 
-def _reset(connection):
+def reset_connection(connection):
     """Ends a connection with a TCP reset."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     os.close(connection.detach())

@@ -221,7 +221,9 @@ LYING = [
     Case("JSON of another kind", image=changed(lambda m: b"[]"), status=1, words=("object",)),
     Case("JSON and more", image=changed(lambda m: encode(m) + b"{}"), status=1, words=("JSON",)),
     Case("deep JSON", image=changed(lambda m: b'{"a":' * 200_000 + b"1" + b"}" * 200_000), status=1, words=("deep",)),
-    Case("deep JSON without end", image=changed(lambda m: b"[" * 200_000), status=1, words=("JSON",)),
+    *[Case(f"deep JSON as the {key}", image=changed(lambda m, key=key: b'{"%s":' % key.encode() + b"[" * 3_000_000 + b"]" * 3_000_000 + b"}"),
+           status=1, words=("deep",)) for key in ("mediaType", "schemaVersion")],
+    Case("deep JSON without end", image=changed(lambda m: b"[" * 200_000), status=1, words=("deep",)),
     Case("bytes that are no UTF-8", image=changed(lambda m: encode(m).replace(b"schemaVersion", b"\xff\xfe")), status=1, words=("JSON",)),
     # The last one counts, as in every other client.
     Case("a key that comes twice", image=changed(duplicate_keys)),
