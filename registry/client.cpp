@@ -209,6 +209,8 @@ Response Client::send(const Url& url, Request request, const Options& options) {
             try {
                 answered = state.authenticator->answer(response, options.scopes, authorization);
             } catch (Error& error) {
+                // A credential helper that was waiting for somebody is interrupted with us.
+                state.services.cancel.check();
                 error.add_context(request.method + " " + request.url.redacted());
                 throw;
             }

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import threading
@@ -143,6 +144,19 @@ class Helpers(AuthTestCase):
         self.write("docker/config.json", json.dumps({"credsStore": "tests"}))
         self.write("helper.json", "{}")
         self.check_message(self.mkimg.fails(1, "pull", self.registry.host() + "/app:1"), "anonymous")
+
+    def test_an_interrupt_while_a_helper_waits(self):
+        """On a terminal it is for both; it is not the helper's failure."""
+        self.write("bin/docker-credential-waits", f"#!/bin/sh\ntouch {self.path('waits')}\nexec sleep 20\n", 0o755)
+        self.write("docker/config.json", json.dumps({"credsStore": "waits"}))
+        process = subprocess.Popen(
+            [MKIMG, "--root", self.mkimg.root, "pull", self.registry.host() + "/app:1"], start_new_session=True,
+            env={**os.environ, **self.mkimg.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.wait_for(lambda: os.path.exists(self.path("waits")))
+        os.killpg(process.pid, signal.SIGINT)
+        errors = process.communicate(timeout=60)[1].decode()
+        self.assertEqual(process.returncode, 130, errors)
+        self.assertNotIn("docker-credential", errors)
 
     def test_a_helper_that_is_missing_or_fails(self):
         self.write("docker/config.json", json.dumps({"credHelpers": {self.registry.host(): "nowhere"}}))
