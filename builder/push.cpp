@@ -18,6 +18,9 @@
 namespace mkimg::builder {
 namespace {
 
+// Compressing less takes less time than the requests that are saved.
+constexpr std::uint64_t worth_streaming = 4U << 20U;
+
 // A blob of the store from an offset on, with its own descriptor. Read from its start, its last bytes are given out
 // only if the whole has its digest: what a disk has changed never arrives.
 class StoredBlob final : public Source {
@@ -143,17 +146,28 @@ class Push {
             if (const auto known = known_form(chain, diff)) return *known;
         }
         const layers::CompressionSpec spec = options_.compression.value_or(layers::CompressionSpec{});
-        auto blob = services_.layers.find_blob(diff, spec);
-        if (!blob) {
-            // Brings the layer where it is not here yet.
-            const auto stack = services_.layers.stack(chain);
-            blob = services_.layers.blob(stack.back(), spec);
+        const std::string type(layer_media_type(spec.format, oci_types_));
+        if (const auto blob = services_.layers.find_blob(diff, spec)) {
+            const oci::Descriptor descriptor{type, blob->digest, blob->size, {}, {}};
+            start_upload(descriptor);
+            return descriptor;
         }
-        oci::Descriptor descriptor{
-            std::string(layer_media_type(spec.format, oci_types_)), blob->digest, blob->size, {}, {}};
-        // Goes out while the next layer is compressed.
-        start_upload(descriptor);
-        return descriptor;
+        // Brings the layer where it is not here yet.
+        const layers::Layer layer = services_.layers.stack(chain).back();
+        const auto growing = std::make_shared<registry::GrowingBlob>();
+        if (layer.tar_size >= worth_streaming) start_growing_upload(growing);
+        try {
+            const auto blob =
+                services_.layers.blob(layer, spec, [&](int file, std::uint64_t bytes) { growing->grow(file, bytes); });
+            const oci::Descriptor descriptor{type, blob.digest, blob.size, {}, {}};
+            if (layer.tar_size >= worth_streaming) started_.insert(blob.digest);
+            growing->finish(descriptor);
+            start_upload(descriptor);  // goes out while the next layer is compressed
+            return descriptor;
+        } catch (...) {
+            growing->fail();
+            throw;
+        }
     }
 
     // As it came from a registry or archive.
@@ -198,14 +212,30 @@ class Push {
         if (!started_.insert(blob.digest).second) return;
         const auto remote = remote_.find(blob.digest);
         auto sources = remote == remote_.end() ? std::vector<registry::Repository>() : remote->second;
-        uploads_.push_back(services_.registries.transfers().submit([this, blob, from = std::move(sources)] {
-            registry::UploadBlob wanted{
-                blob, oci::repositories_with(services_.store, blob.digest, repository_.client().host()),
-                [this, &blob, &from](std::uint64_t offset) { return open(blob, from, offset); }};
-            return PushedBlob{blob.digest, blob.size,
-                              registry::upload(repository_, wanted, services_.registries.config(), services_.listener,
-                                               services_.registries.cancel())};
+        uploads_.push_back(services_.registries.transfers().submit(
+            [this, blob, from = std::move(sources)] { return upload(blob, from); }));
+    }
+
+    // A blob that is made meanwhile.
+    void start_growing_upload(std::shared_ptr<registry::GrowingBlob> growing) {
+        uploads_.push_back(services_.registries.transfers().submit([this, growing = std::move(growing)] {
+            const auto state = registry::upload_growing(repository_, *growing, services_.listener);
+            const oci::Descriptor blob = growing->wait();
+            if (!state) return upload(blob, {});
+            if (services_.listener) {
+                services_.listener({registry::Transfer::Direction::push, blob.digest, blob.size, blob.size, *state});
+            }
+            return PushedBlob{blob.digest, blob.size, *state};
         }));
+    }
+
+    PushedBlob upload(const oci::Descriptor& blob, const std::vector<registry::Repository>& from) {
+        const registry::UploadBlob wanted{
+            blob, oci::repositories_with(services_.store, blob.digest, repository_.client().host()),
+            [&](std::uint64_t offset) { return open(blob, from, offset); }};
+        return {blob.digest, blob.size,
+                registry::upload(repository_, wanted, services_.registries.config(), services_.listener,
+                                 services_.registries.cancel())};
     }
 
     std::unique_ptr<Source> open(const oci::Descriptor& blob, const std::vector<registry::Repository>& from,

@@ -121,17 +121,16 @@ void LayerStore::record_blob(const oci::DiffId& diff, const CompressionSpec& spe
          static_cast<std::int64_t>(blob.size)});
 }
 
-LayerStore::Blob LayerStore::blob(const Layer& layer, const CompressionSpec& spec, bool* made) {
-    if (made != nullptr) *made = false;
+LayerStore::Blob LayerStore::blob(const Layer& layer, const CompressionSpec& spec,
+                                  const oci::Store::BlobWatcher& watcher) {
     if (const auto found = find_blob(layer.diff, spec)) return *found;
-    oci::Store::BlobWriter writer(state_->store);
+    oci::Store::BlobWriter writer(state_->store, watcher);
     const auto compressor = compress(writer, spec, state_->pool);
     write_tar(layer, *compressor);
     compressor->finish();
     const oci::Digest digest = writer.commit();
     const Blob blob{digest, writer.size()};
     record_blob(layer.diff, spec, blob);
-    if (made != nullptr) *made = true;
     return blob;
 }
 

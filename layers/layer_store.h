@@ -80,8 +80,8 @@ class LayerStore {
     // from its blob, for only that has the bytes of the tool that made it.
     void write_tar(const Layer& layer, Sink& sink);
     // The layer as a blob in the store; made where it is missing, kept, found again by (DiffID,
-    // format, level). `made` says whether it had to be made.
-    Blob blob(const Layer& layer, const CompressionSpec& spec, bool* made = nullptr);
+    // format, level). `watcher` sees it grow where it had to be made.
+    Blob blob(const Layer& layer, const CompressionSpec& spec, const oci::Store::BlobWatcher& watcher = {});
     std::optional<Blob> find_blob(const oci::DiffId& diff, const CompressionSpec& spec);
     // A foreign compressed form of a layer (from a pull or load) that is in the blob store already.
     void record_blob(const oci::DiffId& diff, const CompressionSpec& spec, const Blob& blob);

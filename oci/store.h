@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -88,9 +89,11 @@ class Store {
     void remove_blob(const Digest& digest);
 
     // A blob in the making: write, then commit() hashes and names it.
+    // Told how far a blob has come: `file` (borrowed) holds its first `bytes` bytes.
+    using BlobWatcher = std::function<void(int file, std::uint64_t bytes)>;
     class BlobWriter final : public Sink {
       public:
-        explicit BlobWriter(Store& store);
+        explicit BlobWriter(Store& store, BlobWatcher watcher = {});
         ~BlobWriter() override;
         void write(std::span<const std::byte> bytes) override;
         // Names the blob; with `expected`, a different digest is Error(corrupt) and nothing stays.

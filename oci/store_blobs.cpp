@@ -111,16 +111,25 @@ struct Store::BlobWriter::State {
     TemporaryEntry file;
     Sha256 hash;
     std::uint64_t size = 0;
+    BlobWatcher watcher;
     std::vector<std::byte> buffer;
 
     void flush() {
-        write_full(file.fd.get(), buffer);
+        put(buffer);
         buffer.clear();
     }
+
+    void put(std::span<const std::byte> bytes) {
+        write_full(file.fd.get(), bytes);
+        written += bytes.size();
+        if (watcher) watcher(file.fd.get(), written);
+    }
+
+    std::uint64_t written = 0;
 };
 
-Store::BlobWriter::BlobWriter(Store& store)
-    : state_(new State{store, make_temporary_file(store.tmp_fd()), {}, 0, {}}) {}
+Store::BlobWriter::BlobWriter(Store& store, BlobWatcher watcher)
+    : state_(new State{store, make_temporary_file(store.tmp_fd()), {}, 0, std::move(watcher), {}}) {}
 
 Store::BlobWriter::~BlobWriter() {
     if (state_ && !state_->file.name.empty()) ::unlinkat(state_->store.tmp_fd(), state_->file.name.c_str(), 0);
@@ -136,7 +145,7 @@ void Store::BlobWriter::write(std::span<const std::byte> bytes) {
     s.size += bytes.size();
     if (s.buffer.size() + bytes.size() > State::buffer_size) s.flush();
     if (bytes.size() >= State::buffer_size) {
-        write_full(s.file.fd.get(), bytes);
+        s.put(bytes);
     } else {
         s.buffer.insert(s.buffer.end(), bytes.begin(), bytes.end());
     }

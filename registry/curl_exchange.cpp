@@ -59,7 +59,8 @@ void CurlExchange::attach(CURL* easy) {
         unsent_ = request_.body ? request_.body->size : 0;
         set_option(easy, CURLOPT_UPLOAD, 1L);
         set_option(easy, CURLOPT_CUSTOMREQUEST, method.c_str());
-        set_option(easy, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(unsent_));
+        set_option(easy, CURLOPT_INFILESIZE_LARGE,
+                   unsent_ == Body::unknown ? curl_off_t{-1} : static_cast<curl_off_t>(unsent_));
         set_option(easy, CURLOPT_READFUNCTION, &CurlExchange::on_read);
         set_option(easy, CURLOPT_READDATA, this);
         set_option(easy, CURLOPT_SEEKFUNCTION, &CurlExchange::on_seek);
@@ -191,6 +192,7 @@ std::size_t CurlExchange::read(std::span<std::byte> buffer) {
     if (head_complete_ && response_.status >= 300) return 0;
     if (unsent_ == 0) return 0;
     const std::size_t n = upload_->read(buffer.first(std::min<std::uint64_t>(buffer.size(), unsent_)));
+    if (unsent_ == Body::unknown) return n;
     if (n == 0) throw Error(ErrorCode::corrupt, describe() + ": the content to send is shorter than it should be");
     unsent_ -= n;
     return n;

@@ -23,6 +23,7 @@ using Headers = std::vector<std::pair<std::string, std::string>>;  // names in l
 // The body of an upload. It is opened again for each try: a document's also where a kept connection turned out to be
 // closed; another's never within one send(), for the server may have taken a part of it.
 struct Body {
+    static constexpr std::uint64_t unknown = UINT64_MAX;  // ends where the source does
     std::uint64_t size = 0;
     std::function<std::unique_ptr<Source>()> open;
 };

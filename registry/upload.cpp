@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/text.h"
 #include "registry/backoff.h"
+#include "registry/upload_session.h"
 
 namespace mkimg::registry {
 namespace {
@@ -37,7 +37,7 @@ class Upload {
     Upload(Repository repository, const UploadBlob& upload, const RegistryConfig& config,
            const TransferListener& listener, const Cancellation& cancel)
         : repository_(std::move(repository)),
-          client_(repository_.client()),
+          session_(repository_),
           upload_(upload),
           listener_(listener),
           backoff_(config.retries(), cancel) {}
@@ -63,7 +63,7 @@ class Upload {
         tell(Transfer::State::running, 0);
         for (;;) {
             try {
-                if (!session_ && begin(repository_.path("blobs/uploads/"), repository_.push_scope(), false)) {
+                if (!session_.is_open() && session_.begin("", repository_.push_scope(), false)) {
                     return Transfer::State::exists;
                 }
                 chunk_ == 0 ? put_whole() : put_chunks();
@@ -74,7 +74,7 @@ class Upload {
                 if (error.status() == 413 && shrink_chunk()) continue;
                 // The session may be gone, ended by a request whose answer was lost or forgotten by the registry: a
                 // new one starts from the first byte.
-                const bool lost = error.status() == 404 && session_.has_value();
+                const bool lost = error.status() == 404 && session_.is_open();
                 if (!lost && !is_temporary_status(error.status())) throw;
                 if (!backoff_.wait(error.retry_after())) throw;
             }
@@ -89,9 +89,8 @@ class Upload {
         Scopes scopes = repository_.push_scope();
         scopes.insert("repository:" + from + ":pull");
         try {
-            return begin(
-                repository_.path("blobs/uploads/?mount=" + upload_.blob.digest.str() + "&from=" + percent_encode(from)),
-                scopes, true);
+            return session_.begin("?mount=" + upload_.blob.digest.str() + "&from=" + percent_encode(from), scopes,
+                                  true);
         } catch (const HttpError& error) {
             // Not ours to read, not there, not known: then it is sent.
             if (error.status() >= 400 && error.status() < 500 && error.status() != 429) return false;
@@ -100,46 +99,6 @@ class Upload {
             if (error.code() == ErrorCode::denied) return false;
             throw;
         }
-    }
-
-    // Opens an upload session; true where the blob is there already (201).
-    bool begin(const std::string& path, const Scopes& scopes, bool retry) {
-        Request request;
-        request.method = "POST";
-        const Response response =
-            client_.send(path, request, {.scopes = scopes, .accepted = {201, 202}, .retry = retry});
-        if (response.status == 201) return true;
-        take_location(response, client_.url(path));
-        offset_ = 0;
-        if (const auto least = response.header("oci-chunk-min-length")) {
-            least_chunk_ = std::max(least_chunk_, parse_u64(*least).value_or(0));
-        }
-        return false;
-    }
-
-    void take_location(const Response& response, const Url& base) {
-        const auto location = response.header("location");
-        if (!location) {
-            throw Error(ErrorCode::corrupt,
-                        repository_.str() + ": the registry began an upload and gave no Location for it");
-        }
-        Url url = base.resolve(*location);
-        // As for redirects: what was https stays https.
-        const Url root = client_.root();
-        const bool plain = root.scheme == "http" && (url.host == root.host || is_loopback(url.host));
-        if (url.scheme != "https" && !plain) {
-            throw Error(
-                ErrorCode::denied,
-                repository_.str() + ": the upload's Location " + url.redacted() + " leaves https, and is not followed",
-                "a registry behind a proxy must be told that it is reached by https (X-Forwarded-Proto)");
-        }
-        session_ = std::move(url);
-    }
-
-    Url with_digest() const {
-        Url url = *session_;
-        url.query += (url.query.empty() ? "digest=" : "&digest=") + percent_encode(upload_.blob.digest.str());
-        return url;
     }
 
     // The bytes [offset, offset + size) as a request's body.
@@ -153,73 +112,45 @@ class Upload {
                 }};
     }
 
-    void put_whole() { finish(body(0, upload_.blob.size)); }
+    void put_whole() { session_.put(upload_.blob.digest, body(0, upload_.blob.size)); }
 
     void put_chunks() {
         while (offset_ < upload_.blob.size) {
-            const std::uint64_t size = std::min(std::max(chunk_, least_chunk_), upload_.blob.size - offset_);
-            Request request;
-            request.method = "PATCH";
-            request.document = false;
-            request.headers = {{"content-type", "application/octet-stream"},
-                               {"content-range", std::to_string(offset_) + "-" + std::to_string(offset_ + size - 1)}};
-            request.body = body(offset_, size);
-            const Response response = client_.send(
-                *session_, request, {.scopes = repository_.push_scope(), .accepted = {202, 204}, .retry = false});
-            if (response.header("location")) take_location(response, *session_);
+            const std::uint64_t most = std::max(chunk_, session_.least_chunk());
+            const std::uint64_t size = std::min(most, upload_.blob.size - offset_);
+            session_.patch(body(offset_, size), std::to_string(offset_) + "-" + std::to_string(offset_ + size - 1));
             offset_ += size;
         }
-        finish(Body{0, {}});
-    }
-
-    void finish(Body body) {
-        Request request;
-        request.method = "PUT";
-        request.document = false;
-        request.headers = {{"content-type", "application/octet-stream"}};
-        if (body.size > 0) request.body = std::move(body);
-        const Response response = client_.send(
-            with_digest(), request, {.scopes = repository_.push_scope(), .accepted = {201, 204}, .retry = false});
-        const auto said = response.header("docker-content-digest");
-        if (said && *said != upload_.blob.digest.str()) {
-            throw Error(ErrorCode::corrupt,
-                        repository_.str() + ": the blob was sent with the digest " + upload_.blob.digest.str() +
-                            ", and the registry has taken it as " + printable(said->substr(0, 100)),
-                        "the registry, or something between, changes what it is given");
-        }
+        session_.put(upload_.blob.digest, Body{0, {}});
     }
 
     // A body that was too large goes in chunks, and those in smaller ones.
     bool shrink_chunk() {
         const std::uint64_t smaller = chunk_ == 0 ? first_chunk : chunk_ / 2;
-        if (smaller < std::max(smallest_chunk, least_chunk_)) return false;
+        if (smaller < std::max(smallest_chunk, session_.least_chunk())) return false;
         chunk_ = smaller;
-        session_.reset();
-        offset_ = 0;
+        start_anew();
         return true;
     }
 
     // Asks how far the session has come ("Resuming an upload"); without an answer it is given up.
     void resume() {
-        if (!session_) return;
+        if (!session_.is_open()) return;
         try {
-            Request request;
-            const Response response = client_.send(
-                *session_, request, {.scopes = repository_.push_scope(), .accepted = {204, 200}, .retry = false});
-            const std::string_view range = response.header("range").value_or("");
-            const std::size_t dash = range.find('-');
-            const auto last = dash == std::string_view::npos ? std::nullopt : parse_u64(range.substr(dash + 1));
-            // "0-0" means nothing or one byte: nothing is the safe reading.
-            if (last && *last > 0 && *last < upload_.blob.size) {
-                if (response.header("location")) take_location(response, *session_);
-                offset_ = *last + 1;
+            const auto taken = session_.taken();
+            if (taken && *taken <= upload_.blob.size) {
+                offset_ = *taken;
                 if (chunk_ == 0) chunk_ = first_chunk;
                 return;
             }
         } catch (const Error& error) {
             if (error.code() == ErrorCode::cancelled) throw;
         }
-        session_.reset();
+        start_anew();
+    }
+
+    void start_anew() {
+        session_.forget();
         offset_ = 0;
     }
 
@@ -230,14 +161,12 @@ class Upload {
     }
 
     Repository repository_;
-    Client& client_;
+    UploadSession session_;
     const UploadBlob& upload_;
     const TransferListener& listener_;
     Backoff backoff_;
-    std::optional<Url> session_;
-    std::uint64_t offset_ = 0;       // what the session has taken
-    std::uint64_t chunk_ = 0;        // 0: the whole blob in one request
-    std::uint64_t least_chunk_ = 0;  // that the registry wants
+    std::uint64_t offset_ = 0;  // what the session has taken
+    std::uint64_t chunk_ = 0;   // 0: the whole blob in one request
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/stream.h"
+#include "registry/growing_blob.h"
 #include "registry/repository.h"
 #include "registry/transfer.h"
 
@@ -25,5 +26,11 @@ struct UploadBlob {
 // of it: done, exists or mounted.
 Transfer::State upload(Repository repository, const UploadBlob& upload, const RegistryConfig& config,
                        const TransferListener& listener, const Cancellation& cancel);
+
+// A blob whose digest is not known yet, sent while it is made: one PATCH of unknown length, as Docker's client sends.
+// Where the repository turns out to have it, sending ends. Nothing where that did not work out, for whatever reason:
+// then upload() does it, or tells why not. Throws Error(cancelled), also where the blob is never made.
+std::optional<Transfer::State> upload_growing(Repository repository, const GrowingBlob& blob,
+                                              const TransferListener& listener);
 
 }  // namespace mkimg::registry

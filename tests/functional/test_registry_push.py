@@ -1,13 +1,15 @@
 """mkimg push, build --push, and the outputs type=registry and type=image,push=true."""
 
+import gzip
 import json
 import os
+import subprocess
 import threading
 import unittest
 
-from support import layer_tar
+from support import MKIMG, layer_tar
 from support.builds import base_tar
-from support.http_server import instead
+from support.http_server import Fault, instead, mute, reset
 from support.peers import skopeo
 from support.registry_case import RegistryTestCase, sha256
 from support.registry_images import DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Image, noise
@@ -248,6 +250,105 @@ class Push(PushTestCase):
         self.assertEqual([result.status for result in results], [0] * 3, "\n".join(map(str, results)))
         self.assertEqual(len({result.stdout for result in results}), 1)
         self.assertEqual(registry.repository("app")[1], ["0", "1", "2"])
+
+
+class WhileItIsMade(PushTestCase):
+    """A layer that was never compressed goes out while it is."""
+
+    def setUp(self):
+        super().setUp()
+        self.write("context/Dockerfile", "FROM scratch\nCOPY . /\n")
+        self.write("context/noise", noise(6_000_000))
+        self.write("context/text", "".join(f"line {n} of a text that packs well\n" for n in range(200_000)))
+        self.registry = self.serve()
+
+    def make(self, name="app", mkimg=None):
+        return (mkimg or self.mkimg).ok("build", "-q", "-t", name, self.path("context"), env={"SOURCE_DATE_EPOCH": "1"}).stdout.strip()
+
+    def check_arrived(self):
+        manifest = self.pushed(self.registry, "app", "1")
+        [layer] = manifest["layers"]
+        blob = self.registry.blobs["app"][layer["digest"]]
+        self.assertEqual((sha256(blob), len(blob)), (layer["digest"], layer["size"]))
+        self.assertEqual(sha256(gzip.decompress(blob)), self.mkimg.ok("inspect", "app").json()["config"]["rootfs"]["diff_ids"][0])
+        self.check_store()
+        return layer["digest"]
+
+    def push(self):
+        return self.mkimg.ok("push", "--format", "json", "app", self.registry.host() + "/app:1").json()["blobs"]
+
+    def test_one_request_of_unknown_length(self):
+        self.make()
+        self.push()
+        layer = self.check_arrived()
+        [patch] = self.registry.seen("PATCH")
+        self.assertEqual(patch.headers["transfer-encoding"], "chunked")
+        self.assertEqual(sha256(patch.body), layer)
+        [put] = [request for request in self.registry.seen("PUT", "/uploads/") if layer in request.query["digest"]]
+        self.assertEqual(put.body, b"")
+        # Its form is known from now on.
+        self.registry.forget()
+        self.registry.blobs.clear()
+        self.registry.manifests.clear()
+        self.push()
+        self.assertEqual(self.registry.seen("PATCH"), [])
+        self.assertEqual(self.check_arrived(), layer)
+
+    def test_what_the_registry_has_is_not_sent_to_its_end(self):
+        self.make()
+        self.push()
+        layer = self.check_arrived()
+        self.mkimg = self.another_store()
+        self.make()
+        self.registry.forget()
+        del self.registry.manifests["app"]
+        # Nobody reads what is sent, so that it can't be all there before its digest is known.
+        self.registry.fault("PATCH", "/uploads/", lambda request, reply: reply, read=0)
+        actions = {blob["digest"]: blob["action"] for blob in self.push()}
+        self.assertEqual(actions[layer], "exists")
+        self.assertEqual([request for request in self.registry.seen("PUT", "/uploads/") if layer in request.query["digest"]], [])
+        self.assertEqual(self.check_arrived(), layer)
+
+    def test_where_it_does_not_work_out(self):
+        """Then it goes as any other blob."""
+        faults = {
+            "reset at once": Fault("PATCH", "/uploads/", reset, read=0),
+            "reset in the middle": Fault("PATCH", "/uploads/", reset, read=1_000_000),
+            "answer lost": Fault("PATCH", "/uploads/", reset),
+            "500": Fault("PATCH", "/uploads/", instead(500)),
+            "never any": Fault("PATCH", "/uploads/", instead(405), times=None),
+            "refused unread": Fault("PATCH", "/uploads/", instead(411), read=0),
+            "another digest": Fault("PUT", "/uploads/", instead(400)),
+            "no session": Fault("POST", "/uploads/", instead(503)),
+        }
+        for name, fault in faults.items():
+            with self.subTest(name):
+                self.registry = self.serve()
+                self.registry.faults.append(fault)
+                self.mkimg = self.another_store(name)
+                self.make()
+                self.push()
+                self.check_arrived()
+
+    def test_a_body_limit(self):
+        self.registry.body_limit = 2 << 20
+        self.make()
+        self.push()
+        self.check_arrived()
+
+    def test_a_build_that_is_ended_meanwhile(self):
+        self.make()
+        self.registry.fault("PATCH", "/uploads/", mute(), read=0)
+        process = subprocess.Popen([MKIMG, "--root", self.mkimg.root, "push", "app", self.registry.host() + "/app:1"],
+                                   env={**os.environ, **self.mkimg.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.wait_for(lambda: self.registry.seen("PATCH"))
+        process.send_signal(2)
+        _, said = process.communicate(timeout=20)
+        self.assertEqual(process.returncode, 130, said)
+        self.check_store()
+        self.registry.faults.clear()
+        self.push()
+        self.check_arrived()
 
 
 class BuildAndPush(PushTestCase):

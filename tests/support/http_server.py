@@ -233,6 +233,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self._read_body(None)  # as real servers do, lest a reset overtakes the answer
                 return
             request.body, request.whole = self._read_body(fault.read if fault else None)
+            if owner.body_limit is not None and len(request.body) > owner.body_limit:  # its length was not said before
+                self._write(request, error_reply(413, "SIZE_INVALID", "request entity too large", {"Connection": "close"}))
+                return
             prevented = fault and (getattr(fault.action, "prevents", False) or fault.read == 0)
             reply = Reply() if prevented else owner.respond(request)
             if fault:
@@ -262,8 +265,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.rfile.readline()
                 if limit is not None and len(body) > limit:
                     return bytes(body[:limit]), False
-            self.rfile.readline()
-            return bytes(body), True
+            return bytes(body), self.rfile.readline() == b"\r\n"
         size = int(self.headers.get("Content-Length", 0))
         wanted = size if limit is None else min(limit, size)
         while len(body) < wanted:

@@ -184,9 +184,14 @@ TEST_F(LayerStoreTest, BlobsAreMadeOnce) {
     for (const Compression format : {Compression::none, Compression::gzip, Compression::zstd}) {
         const CompressionSpec spec{format};
         EXPECT_FALSE(layers.find_blob(layer->diff, spec));
-        bool made = false;
-        const auto blob = layers.blob(*layer, spec, &made);
-        EXPECT_TRUE(made);
+        std::uint64_t seen = 0;
+        const auto watch = [&](int file, std::uint64_t bytes) {
+            EXPECT_EQ(stat_fd(file).st_size, static_cast<off_t>(bytes));
+            seen = bytes;
+        };
+        const auto blob = layers.blob(*layer, spec, watch);
+        EXPECT_EQ(seen, blob.size);
+        seen = 0;
         const auto found = layers.find_blob(layer->diff, spec);
         ASSERT_TRUE(found);
         EXPECT_EQ(found->digest, blob.digest);
@@ -200,8 +205,8 @@ TEST_F(LayerStoreTest, BlobsAreMadeOnce) {
         copy(*plain, hash);
         hash.finish();
         EXPECT_EQ(DiffId(hash.digest()), layer->diff);
-        EXPECT_EQ(layers.blob(*layer, spec, &made).digest, blob.digest);
-        EXPECT_FALSE(made);
+        EXPECT_EQ(layers.blob(*layer, spec, watch).digest, blob.digest);
+        EXPECT_EQ(seen, 0U);
     }
     EXPECT_EQ(layers.blob(*layer, {Compression::none}).digest.bytes(), layer->diff.bytes());
 }
@@ -211,9 +216,8 @@ TEST_F(LayerStoreTest, ABlobThatIsGoneIsMadeAgain) {
     const auto blob = layers.blob(*layer, {});
     store.remove_blob(blob.digest);
     EXPECT_FALSE(layers.find_blob(layer->diff, {}));
-    bool made = false;
-    EXPECT_EQ(layers.blob(*layer, {}, &made).digest, blob.digest);
-    EXPECT_TRUE(made);
+    EXPECT_EQ(layers.blob(*layer, {}).digest, blob.digest);
+    EXPECT_TRUE(store.has_blob(blob.digest));
 }
 
 TEST_F(LayerStoreTest, DamageIsNeverPassedOn) {
