@@ -24,6 +24,10 @@ class StreamedBlob final : public Source {
                 read_blob(
                     sources_, blob_, offset, [this](std::span<const std::byte> bytes) { put(bytes); }, retries, cancel);
                 finish(nullptr);
+            } catch (const Error& error) {
+                // Not as the kind of error that it is: whoever sends these bytes on would take it for his own
+                // transfer's, and try once more what has been tried already.
+                finish(std::make_exception_ptr(Error(error)));
             } catch (...) {
                 finish(std::current_exception());
             }

@@ -4,7 +4,7 @@ import os
 import unittest
 
 from support import layer_tar
-from support.http_server import Reply, cut
+from support.http_server import Reply, cut, instead
 from support.peers import skopeo
 from support.registry_case import PASSWORD, RegistryTestCase
 from support.registry_images import DOCKER_LAYER, Image, Index, noise
@@ -129,6 +129,14 @@ class Copy(RegistryTestCase):
         self.source.fault("GET", image.layers[0], cut(700_000))
         self.copy()
         self.check_same(image)
+
+    def test_a_source_that_fails_for_good(self):
+        """It is not tried again for every try of the upload."""
+        image = self.source.add("app", "1", Image())
+        self.source.fault("GET", image.layers[0], instead(503), times=None)
+        self.check_message(self.mkimg.fails(1, "copy", self.source.host() + "/app:1", self.target.host() + "/new:1"),
+                           ["503", f"GET http://{self.source.host()}"])
+        self.assertEqual(len(self.source.seen("GET", image.layers[0])), 3)
 
     def test_content_that_is_not_what_its_digest_says(self):
         """It never arrives whole, even where nobody there would look."""
