@@ -1,6 +1,9 @@
 // Reading and sending blobs through breaks.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <thread>
 
 #include "registry/blob_reader.h"
 #include "registry/upload.h"
@@ -228,6 +231,88 @@ TEST_F(UploadBlobTest, TheDigestThatTheRegistryTakesItAsMustBeOurs) {
     transport.on("PUT https://r.example/upload/1?digest=" + digest,
                  {.status = 201, .headers = {{"docker-content-digest", oci::digest_of("other").str()}}});
     EXPECT_THROW(send(), Error);
+}
+
+class UploadGrowing : public UploadBlobTest {
+  protected:
+    UploadGrowing() {
+        dir.write("blob", content);
+        file = open_path(dir.path("blob"), O_RDONLY);
+        transport.on(post, session("/upload/1"));
+    }
+    std::optional<Transfer::State> send() { return upload_growing(registry.repository(), growing, {}); }
+
+    TempDir dir;
+    UniqueFd file;
+    GrowingBlob growing;
+    const std::string patch = "PATCH https://r.example/upload/1";
+    const std::string put = "PUT https://r.example/upload/1?digest=" + digest;
+};
+
+TEST_F(UploadGrowing, WhatIsWholeGoesTheOtherWay) {
+    growing.grow(file.get(), content.size());
+    growing.finish(blob);
+    EXPECT_EQ(send(), std::nullopt);
+    EXPECT_TRUE(transport.lines().empty());
+}
+
+TEST_F(UploadGrowing, IsNamedWhenItIsWhole) {
+    transport.on(patch, session("/upload/2"));
+    transport.on("PUT https://r.example/upload/2?digest=" + digest, {.status = 201});
+    growing.grow(file.get(), 3);
+    std::thread maker([&] {
+        while (transport.lines().empty()) std::this_thread::yield();
+        for (std::uint64_t bytes = 4; bytes <= content.size(); ++bytes) growing.grow(file.get(), bytes);
+        growing.finish(blob);
+    });
+    const auto state = send();
+    maker.join();
+    EXPECT_EQ(state, Transfer::State::done);
+    const auto sent = transport.sent();
+    ASSERT_GE(sent.size(), 3U);
+    EXPECT_EQ(sent[0].line, post);
+    EXPECT_EQ(sent[sent.size() - 2].body, content);
+    EXPECT_EQ(sent.back().body, "");
+}
+
+TEST_F(UploadGrowing, EndsWhereTheRegistryHasIt) {
+    transport.on("HEAD " + at, {.status = 200}).on("DELETE https://r.example/upload/1", {.status = 204});
+    growing.grow(file.get(), 5);
+    std::thread maker([&] {
+        while (transport.lines().empty()) std::this_thread::yield();  // known before, it would go the other way
+        growing.finish(blob);
+    });
+    const auto state = send();
+    maker.join();
+    EXPECT_EQ(state, Transfer::State::exists);
+    EXPECT_THAT(transport.lines(), ElementsAre(post, "HEAD " + at, "DELETE https://r.example/upload/1"));
+}
+
+TEST_F(UploadGrowing, IsGivenUpWhereItDoesNotWorkOut) {
+    transport.on(patch, {.status = 405});
+    growing.grow(file.get(), content.size());
+    std::thread maker([&] {
+        while (transport.lines().empty()) std::this_thread::yield();
+        growing.finish(blob);
+    });
+    const auto state = send();
+    maker.join();
+    EXPECT_EQ(state, std::nullopt);
+}
+
+TEST_F(UploadGrowing, ABlobThatIsNeverMadeEndsIt) {
+    growing.grow(file.get(), 5);
+    std::thread maker([&] {
+        while (transport.lines().empty()) std::this_thread::yield();
+        growing.fail();
+    });
+    try {
+        send();
+        ADD_FAILURE() << "it was sent";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::cancelled);
+    }
+    maker.join();
 }
 
 }  // namespace

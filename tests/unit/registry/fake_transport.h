@@ -48,7 +48,9 @@ class FakeTransport final : public Transport {
             StringSink sink;
             copy(*source, sink);
             sent.body = sink.take();
-            EXPECT_EQ(sent.body.size(), request.body->size) << sent.line;
+            if (request.body->size != Body::unknown) {
+                EXPECT_EQ(sent.body.size(), request.body->size) << sent.line;
+            }
         }
         Answer answer = take(sent);
         Response response = answer ? answer(request) : Response{.status = 404};
