@@ -81,7 +81,8 @@ class Push {
         const oci::Descriptor& descriptor = manifest_->descriptor;
         // What the registry has under its name, it has whole.
         for (const oci::Reference& name : names_) {
-            if (repository_.find_manifest(name.tag) != descriptor.digest) tags_.push_back(name.tag);
+            const auto there = repository_.find_manifest(name.tag, repository_.push_scope());
+            if (there != descriptor.digest) tags_.push_back(name.tag);
         }
         if (tags_.empty()) {
             join();
@@ -245,7 +246,11 @@ class Push {
             ThreadPool one(1);
             registry::FetchServices with = services_.remote.services();
             registry::Fetch fetch({with.store, one, with.retries, with.listener, with.cancel}, from, blob);
-            fetch.wait();
+            try {
+                fetch.wait();
+            } catch (const Error& error) {
+                throw Error(error);  // not as a fault of the upload's own transfer, which is tried again
+            }
         }
         return std::make_unique<StoredBlob>(services_.store.open_blob(blob.digest), blob, offset);
     }

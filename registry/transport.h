@@ -70,7 +70,7 @@ class TransportError : public Error {
     TransportError(ErrorCode code, std::string message, std::string hint, bool temporary)
         : Error(code, std::move(message), std::move(hint)), temporary_(temporary) {}
     bool temporary() const noexcept { return temporary_; }
-    // The other side spoke no TLS: for hosts that may speak plain HTTP.
+    // The other side spoke no TLS, or did not let us: for hosts that may speak plain HTTP.
     bool not_tls() const noexcept { return not_tls_; }
     TransportError& set_not_tls() {
         not_tls_ = true;

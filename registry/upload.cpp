@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint64_t first_chunk = 32U << 20U;
 constexpr std::uint64_t smallest_chunk = 1U << 20U;
+constexpr int most_mounts = 3;  // a registry that mounts from none of these mounts nothing
 
 // Tells how much has been read: what the network has taken, or is about to.
 class CountingSource final : public Source {
@@ -56,9 +57,11 @@ class Upload {
   private:
     Transfer::State push() {
         if (repository_.has_blob(upload_.blob.digest)) return Transfer::State::exists;
+        int tried = 0;
         for (const std::string& from : upload_.mount_from) {
             if (from == repository_.name()) continue;
             if (mount(from)) return Transfer::State::mounted;
+            if (++tried == most_mounts) break;
         }
         tell(Transfer::State::running, 0);
         for (;;) {
@@ -73,8 +76,8 @@ class Upload {
             } catch (const HttpError& error) {
                 if (error.status() == 413 && shrink_chunk()) continue;
                 // The session may be gone, ended by a request whose answer was lost or forgotten by the registry: a
-                // new one starts from the first byte.
-                const bool lost = error.status() == 404 && session_.is_open();
+                // new one starts from the first byte. Or it stands elsewhere than we believe (416): it is asked.
+                const bool lost = (error.status() == 404 || error.status() == 416) && session_.is_open();
                 if (!lost && !is_temporary_status(error.status())) throw;
                 if (!backoff_.wait(error.retry_after())) throw;
             }

@@ -15,7 +15,8 @@ namespace mkimg::registry {
 
 struct UploadBlob {
     oci::Descriptor blob;
-    // Repositories of the same registry that should have it, to be mounted from; the first that does wins.
+    // Repositories of the same registry that should have it, to be mounted from; the first that does wins, and after a
+    // few that don't no more are asked.
     std::vector<std::string> mount_from;
     // The bytes from an offset on. Asked only where they must really be sent.
     std::function<std::unique_ptr<Source>(std::uint64_t offset)> open;

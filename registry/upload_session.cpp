@@ -69,7 +69,7 @@ void UploadSession::patch(Body body, const std::optional<std::string>& range) {
     request.body = std::move(body);
     const Url at = *location_;
     const Response response =
-        client_.send(at, request, {.scopes = repository_.push_scope(), .accepted = {202, 204}, .retry = false});
+        client_.send(at, request, {.scopes = repository_.push_scope(), .accepted = {202, 201, 204}, .retry = false});
     if (response.header("location")) take_location(response, at);
 }
 

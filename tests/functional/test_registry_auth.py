@@ -1,5 +1,6 @@
 """Who mkimg is to registries: login and logout, Basic, tokens, private authorities, client certificates."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -271,6 +272,19 @@ class Tokens(AuthTestCase):
         pushed = self.mkimg.ok("push", "--format", "json", self.host + "/team/app:1", self.host + "/team/new:1").json()
         self.assertIn("mounted", {blob["action"] for blob in pushed["blobs"]})
         self.assertTrue({"repository:team/new:pull,push", "repository:team/app:pull"} <= set(self.scopes()), self.scopes())
+
+    def test_a_repository_that_a_push_makes(self):
+        """There is nothing in it to be pulled yet: who asks for that right alone gets none."""
+        self.credentials(**{self.host: ALICE})
+        self.mkimg.ok("pull", self.host + "/team/app:1")
+        self.tokens.forget()
+
+        def no_right_to_pull(request, reply):
+            return self.tokens.respond(dataclasses.replace(request, target="/token?service=tests"))
+
+        self.tokens.fault("GET", "team%2Fnew%3Apull(&|$)(?!.*push)", no_right_to_pull, times=None)
+        self.mkimg.ok("push", self.host + "/team/app:1", self.host + "/team/new:1")
+        self.assertEqual(self.registry.repository("team/new")[1], ["1"])
 
     def test_a_wrong_password(self):
         self.credentials(**{self.host: ("alice", "wrong-S3CRET")})

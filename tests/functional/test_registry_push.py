@@ -9,7 +9,7 @@ import unittest
 
 from support import MKIMG, layer_tar
 from support.builds import base_tar
-from support.http_server import Fault, instead, mute, reset
+from support.http_server import Fault, Reply, instead, mute, reset
 from support.peers import skopeo
 from support.registry_case import RegistryTestCase, sha256
 from support.registry_images import DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Image, noise
@@ -212,6 +212,19 @@ class Push(PushTestCase):
         self.assertEqual({blob["action"] for blob in pushed["blobs"]}, {"uploaded"})
         self.assertEqual(self.pushed(registry, "app", "1")["config"]["digest"], base.id)
 
+    def test_a_registry_that_never_mounts(self):
+        """However many repositories have the layer, it is soon sent."""
+        registry = self.serve()
+        base = registry.add("base", "1", Image([layer_tar([("base", "x")])]))
+        self.mkimg.ok("pull", registry.host() + "/base:1")
+        for n in range(6):
+            self.mkimg.ok("push", registry.host() + "/base:1", f"{registry.host()}/app{n}:1")
+        registry.mounts = False
+        registry.forget()
+        self.mkimg.ok("push", registry.host() + "/base:1", registry.host() + "/last:1")
+        self.assertLessEqual(len(registry.seen("POST", "mount=" + base.layers[0])), 3)
+        self.pushed(registry, "last", "1")
+
     def test_large_bodies_go_in_chunks_where_they_must(self):
         registry = self.serve()
         registry.body_limit = 5 << 20
@@ -220,6 +233,16 @@ class Push(PushTestCase):
         self.mkimg.ok("push", name)
         self.pushed(registry, "app", "1")
         self.assertGreater(len([request for request in registry.seen("PATCH") if request.status == 202]), 2)
+
+    def test_chunks_that_are_answered_with_created(self):
+        """Amazon's registry does."""
+        registry = self.serve()
+        registry.body_limit = 5 << 20
+        registry.fault("PATCH", "/uploads/", lambda request, reply: Reply(201, reply.headers), times=None)
+        name = registry.host() + "/app:1"
+        self.make(name, size=12 << 20)
+        self.mkimg.ok("push", name)
+        self.pushed(registry, "app", "1")
 
     def test_a_registry_that_takes_nothing_at_all(self):
         registry = self.serve()
@@ -404,6 +427,16 @@ class BuildAndPush(PushTestCase):
         self.write("context/Dockerfile", f"FROM {self.registry.host()}/base:1\nENV A=1\n")
         self.build("--push", "-t", target.host() + "/app:1")
         self.assertEqual(sha256(target.blobs["app"][base.layers[0]]), base.layers[0])
+
+    def test_a_base_that_is_not_to_be_had(self):
+        """That is said, and not tried again for every try of the upload."""
+        source, target = self.serve(), self.serve()
+        base = source.add("base", "1", Image())
+        self.write("context/Dockerfile", f"FROM {source.host()}/base:1\nENV A=1\n")
+        self.mkimg.ok("build", "-q", "-t", "app", self.path("context"))
+        source.fault("GET", base.layers[0], instead(503), times=None)
+        self.check_message(self.mkimg.fails(1, "push", "app", target.host() + "/app:1"), ["503", f"GET http://{source.host()}"])
+        self.assertEqual(len(source.seen("GET", base.layers[0])), 3)
 
     def test_two_repositories_of_which_one_refuses(self):
         """Neither gets a tag: tags come when each repository has all that they need."""

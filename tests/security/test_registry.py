@@ -411,6 +411,22 @@ class Push(RegistryTestCase):
         registry.fault("PATCH", "/uploads/", http.instead(416), skip=1, times=None)
         self.push(registry, 1, "416")
 
+    def test_an_upload_that_stands_elsewhere(self):
+        """A chunk of which mkimg does not know that it was taken in part: the registry is asked how far it came."""
+        registry = self.serve()
+
+        def take_a_part(request, reply):
+            if reply.status != 202 or taken:
+                return reply
+            taken.append(request.path)
+            del registry.uploads[request.path.rpartition("/")[2]][-1000:]
+            return http.error_reply(416, "RANGE_INVALID", "invalid content range")
+
+        taken = []
+        registry.body_limit = 1 << 20
+        registry.fault("PATCH", "/uploads/", take_a_part, times=None)
+        self.push(registry)
+
     def test_refusals(self):
         for method, path, status, code in (
                 ("POST", "/uploads/", 403, "DENIED"), ("POST", "/uploads/", 401, "UNAUTHORIZED"), ("POST", "/uploads/", 404, "NAME_UNKNOWN"),
