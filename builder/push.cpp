@@ -158,8 +158,10 @@ class Push {
         const auto growing = std::make_shared<registry::GrowingBlob>();
         if (layer.tar_size >= worth_streaming) start_growing_upload(growing);
         try {
-            const auto blob =
-                services_.layers.blob(layer, spec, [&](int file, std::uint64_t bytes) { growing->grow(file, bytes); });
+            const auto blob = services_.layers.blob(layer, spec, [&](int file, std::uint64_t bytes) {
+                services_.registries.cancel().check();
+                growing->grow(file, bytes);
+            });
             const oci::Descriptor descriptor{type, blob.digest, blob.size, {}, {}};
             if (layer.tar_size >= worth_streaming) started_.insert(blob.digest);
             growing->finish(descriptor);

@@ -373,6 +373,20 @@ class WhileItIsMade(PushTestCase):
         self.push()
         self.check_arrived()
 
+    def test_compression_that_is_ended_meanwhile(self):
+        """It isn't gone on with for its own sake."""
+        self.make()
+        before = self.blobs()
+        process = subprocess.Popen(
+            [MKIMG, "--root", self.mkimg.root, "push", "--compression", "zstd", "--compression-level", "22", "app", self.registry.host() + "/app:1"],
+            env={**os.environ, **self.mkimg.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.wait_for(lambda: self.registry.seen("PATCH"))
+        process.send_signal(2)
+        _, said = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130, said)
+        self.assertEqual(self.blobs(), before)
+        self.check_store()
+
 
 class BuildAndPush(PushTestCase):
     def setUp(self):
