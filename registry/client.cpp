@@ -88,12 +88,27 @@ struct Client::State {
     void connect() {
         const std::lock_guard lock(mutex);
         if (authenticator) return;
-        Url url = origin("https", host);
-        if (may_be_plain(url) && !speaks_tls(url)) url = origin("http", host);
-        root = url;
+        root = origin("https", host);
+        if (may_be_plain(root) && (answers_plain() || !speaks_tls(root))) root = origin("http", host);
         authenticator = std::make_unique<Authenticator>(host, root, &services.keychain, [this](const Request& request) {
             return send_with_retries(request, nullptr, true);
         });
+    }
+
+    // A registry on this machine most often speaks plain HTTP: asking so, as nobody, takes less time than to begin TLS.
+    // One that speaks TLS answers 400, or nothing. Not where it is told whom to trust, or on the ports of the schemes.
+    bool answers_plain() {
+        Request request;
+        request.url = origin("http", host);
+        request.url.path = prefix + "/v2/";
+        const bool told = !settings.ca_files.empty() || !settings.client_certificate.empty();
+        if (told || !is_loopback(request.url.host) || request.url.port == 80) return false;
+        try {
+            const int status = services.transport.send(request).status;
+            return status == 200 || status == 401;
+        } catch (const TransportError&) {
+            return false;
+        }
     }
 
     bool speaks_tls(Url url) {

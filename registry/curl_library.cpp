@@ -26,7 +26,7 @@ void find(void* library, const char* name, Function& function) {
 
 CurlLibrary load() {
     // Never closed again: libcurl's threads and connections may live as long as the process.
-    void* const library = ::dlopen(soname, RTLD_NOW | RTLD_LOCAL);
+    void* const library = ::dlopen(soname, RTLD_LAZY | RTLD_LOCAL);
     if (library == nullptr) {
         const char* const why = ::dlerror();
         throw Error(

@@ -438,7 +438,7 @@ class DockerRegistry(AuthTestCase):
         self.login(host, ALICE, *trust)
         self.mkimg.ok("push", *trust, host + "/public/app:1")
         # Each token is good for a moment only, whatever the server says of it.
-        tokens.lifetime, tokens.claimed_lifetime = 1, 300
+        tokens.lifetime, tokens.claimed_lifetime = 2, 300
         self.mkimg.ok("push", *trust, host + "/team/app:1")
         tokens.lifetime, tokens.claimed_lifetime = 300, None
         self.mkimg.ok("logout", host)

@@ -171,10 +171,30 @@ TEST_F(ClientTest, PlainHttpIsForLoopbackAndWhatTheUserNames) {
     }
 }
 
+TEST_F(ClientTest, TlsOnLoopbackIsFound) {
+    // As servers that speak TLS answer plain HTTP: so, or by closing the connection.
+    for (const auto& answer : {FakeTransport::Answer([](const Request&) { return Response{.status = 400}; }),
+                               failing(true), failing(false)}) {
+        FakeRegistry one;
+        one.transport.on("GET http://localhost:5000/v2/", answer);
+        one.transport.on("GET https://localhost:5000/v2/", {.status = 200});
+        one.transport.on("GET https://localhost:5000/v2/app/blobs/x", {.status = 200});
+        EXPECT_EQ(one.client("localhost:5000").send("/v2/app/blobs/x", {}, {}).status, 200);
+    }
+}
+
+TEST_F(ClientTest, PlainHttpOnLoopbackIsFoundAtOnce) {
+    transport.on("GET http://localhost:5000/v2/", {.status = 401});
+    transport.on("GET http://localhost:5000/v2/app/blobs/x", {.status = 200});
+    get("localhost:5000");
+    EXPECT_THAT(transport.lines(),
+                ElementsAre("GET http://localhost:5000/v2/", "GET http://localhost:5000/v2/app/blobs/x"));
+}
+
 TEST_F(ClientTest, ACertificateThatIsRefusedIsNoReasonForPlainHttp) {
     transport.on("GET https://localhost:5000/v2/", failing(false));
     EXPECT_THROW(get("localhost:5000"), TransportError);
-    EXPECT_THAT(transport.lines(), ElementsAre("GET https://localhost:5000/v2/"));
+    EXPECT_THAT(transport.lines(), ElementsAre("GET http://localhost:5000/v2/", "GET https://localhost:5000/v2/"));
 }
 
 TEST_F(ClientTest, DockerHubIsWhereItIs) {
