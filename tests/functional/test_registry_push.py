@@ -382,7 +382,7 @@ class WhileItIsMade(PushTestCase):
             env={**os.environ, **self.mkimg.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.wait_for(lambda: self.registry.seen("PATCH"))
         process.send_signal(2)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
         self.assertEqual(process.returncode, 130, said)
         self.assertEqual(self.blobs(), before)
         self.check_store()
