@@ -128,6 +128,37 @@ class Resume(RegistryTestCase):
         self.check_image(image())
 
 
+class Reordered(RegistryTestCase):
+    """Answers that come in another order than they were asked for."""
+
+    def after(self, done, registry, pattern):
+        """An answer that waits until another request has been answered."""
+        def action(request, reply):
+            self.wait_for(lambda: any(done(earlier) for earlier in registry.seen(".*", pattern)))
+            return reply
+        return action
+
+    def test_layers_from_the_top_down(self):
+        registry = self.serve()
+        image = registry.add("app", "1", Image([layer_tar([(f"file-{n}", noise(200_000, b"%d" % n))]) for n in range(5)], "plain"))
+        for lower, upper in zip(image.layers, image.layers[1:]):
+            registry.fault("GET", lower, self.after(lambda request: request.sent > 200_000, registry, upper))
+        self.assertEqual(self.mkimg.ok("pull", registry.host() + "/app:1").stdout, image.id + "\n")
+        self.check_image(image)
+
+    def test_uploads_from_the_top_down(self):
+        registry = self.serve()
+        image = registry.add("app", "1", Image([layer_tar([(f"file-{n}", noise(200_000, b"%d" % n))]) for n in range(4)], "plain"))
+        name = registry.host() + "/app:1"
+        self.mkimg.ok("pull", name)
+        other = self.serve()
+        for lower, upper in zip(image.layers, image.layers[1:]):
+            other.fault("PUT", "digest=" + lower.replace(":", "%3A"),
+                        self.after(lambda request: request.status == 201, other, "digest=" + upper.replace(":", "%3A")))
+        self.assertEqual(self.mkimg.ok("push", name, other.host() + "/app:1").stdout.strip(), image.digest)
+        self.assertLessEqual(set(image.layers), other.repository("app")[0])
+
+
 class Credentials(RegistryTestCase):
     """Who gets to see them: the registry, its token server, and nobody else."""
 
