@@ -60,21 +60,25 @@ class PullBase(RegistryRow):
         return run
 
 
+def archive_of_layers(folder, scale):
+    """An image of 30 layers of 3 MiB each."""
+    files, layers = MixedFiles(), []
+    for number in range(30):
+        path = folder / f"layer-{number}.tar"
+        contents = files.contents(int((3 << 20) * scale), number)
+        layers.append(make_tar(path, ((f"layer-{number}/{name}", data) for name, data in contents)))
+    archive = folder / "layers.tar"
+    archive_of(archive, *layers)
+    return archive
+
+
 class PullLayers(PullBase):
     """pull an image of 30 layers"""
 
     base = "small"
 
     def archive(self, folder, base):
-        """30 layers of 3 MiB each."""
-        files, layers = MixedFiles(), []
-        for number in range(30):
-            path = folder / f"layer-{number}.tar"
-            contents = files.contents(int((3 << 20) * self.scale), number)
-            layers.append(make_tar(path, ((f"layer-{number}/{name}", data) for name, data in contents)))
-        archive = folder / "layers.tar"
-        archive_of(archive, *layers)
-        return archive
+        return archive_of_layers(folder, self.scale)
 
 
 class PushLayer(RegistryRow):
@@ -126,9 +130,26 @@ class PushNothing(PushLayer):
         return run
 
 
+class PushNothingLayers(PushNothing):
+    """the same with an image of 31 layers"""
+
+    base = "small"
+
+    def start(self, folder, base):
+        super().start(folder, base)
+        self.layers = archive_of_layers(folder, self.scale)
+
+    def ready(self, builder, base, context):
+        super().ready(builder, self.layers, context)
+
+    def before(self, folder, count):
+        write(folder / "tree", "file", b"one")
+
+
 ROWS = {
     "pull-base": PullBase,
     "pull-layers": PullLayers,
     "push-layer": PushLayer,
     "push-nothing": PushNothing,
+    "push-nothing-layers": PushNothingLayers,
 }
