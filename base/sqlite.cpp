@@ -17,7 +17,7 @@ namespace mkimg {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto busy_limit = std::chrono::seconds(120);
+constexpr auto busy_limit = std::chrono::seconds(30);
 constexpr off_t log_worth_trimming = 256 << 10;
 // In pages, for owners that never call trim_log(); an fsync in the middle of a build may take long.
 constexpr int log_limit = 2000;

@@ -32,7 +32,7 @@ class Row {
 
 class Database {
   public:
-    // WAL, synchronous=NORMAL, busy timeout 120 s. `path` is a host path.
+    // WAL, synchronous=NORMAL, busy timeout 30 s. `path` is a host path.
     explicit Database(const std::string& path);
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <future>
 #include <mutex>
@@ -45,5 +46,23 @@ class ThreadPool {
     bool stopping_ = false;
     std::vector<std::thread> threads_;
 };
+
+// The results in order, once all have ended: they may use what is the caller's. Of several failures the first is
+// thrown.
+template <typename Result>
+std::vector<Result> join_all(std::vector<std::future<Result>>& running) {
+    std::vector<Result> results;
+    std::exception_ptr failure;
+    for (auto& one : running) {
+        try {
+            results.push_back(one.get());
+        } catch (...) {
+            if (!failure) failure = std::current_exception();
+        }
+    }
+    running.clear();
+    if (failure) std::rethrow_exception(failure);
+    return results;
+}
 
 }  // namespace mkimg

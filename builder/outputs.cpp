@@ -35,7 +35,8 @@ Exported push(const OutputSpec& output, const std::vector<oci::Reference>& names
     for (const Pushed& pushed : push_image(services, image, names, options)) {
         exported.manifest = pushed.manifest;
         for (const oci::Reference& name : pushed.names) {
-            tools.progress.note("pushed " + name.str() + "@" + pushed.manifest.digest.str());
+            const char* what = pushed.blobs.empty() ? "nothing to push: the registry has " : "pushed ";
+            tools.progress.note(what + name.str() + "@" + pushed.manifest.digest.str());
         }
     }
     return exported;

@@ -85,12 +85,12 @@ class Push {
             if (there != descriptor.digest) tags_.push_back(name.tag);
         }
         if (tags_.empty()) {
-            join();
+            join_all(uploads_);
             return;
         }
         for (const oci::Descriptor& layer : manifest_->manifest.layers) start_upload(layer);
         start_upload(manifest_->manifest.config);
-        blobs_ = join();
+        blobs_ = join_all(uploads_);
         record(manifest_->manifest.layers);
         if (several) put_manifest(descriptor.digest.str());
     }
@@ -228,11 +228,11 @@ class Push {
             if (services_.listener) {
                 services_.listener({registry::Transfer::Direction::push, blob.digest, blob.size, blob.size, *state});
             }
-            return PushedBlob{blob.digest, blob.size, *state};
+            return registry::SentBlob{blob.digest, blob.size, *state};
         }));
     }
 
-    PushedBlob upload(const oci::Descriptor& blob, const std::vector<registry::Repository>& from) {
+    registry::SentBlob upload(const oci::Descriptor& blob, const std::vector<registry::Repository>& from) {
         const registry::UploadBlob wanted{
             blob, oci::repositories_with(services_.store, blob.digest, repository_.client().host()),
             [&](std::uint64_t offset) { return open(blob, from, offset); }};
@@ -257,22 +257,6 @@ class Push {
         return std::make_unique<StoredBlob>(services_.store.open_blob(blob.digest), blob, offset);
     }
 
-    // Of several failures the first is the one to tell.
-    std::vector<PushedBlob> join() {
-        std::vector<PushedBlob> blobs;
-        std::exception_ptr failure;
-        for (auto& upload : uploads_) {
-            try {
-                blobs.push_back(upload.get());
-            } catch (...) {
-                if (!failure) failure = std::current_exception();
-            }
-        }
-        uploads_.clear();
-        if (failure) std::rethrow_exception(failure);
-        return blobs;
-    }
-
     // From here the blobs can be mounted by the next push to this registry.
     void record(const std::vector<oci::Descriptor>& layers) {
         std::optional<oci::ChainId> parent;
@@ -294,10 +278,10 @@ class Push {
     const oci::ImageConfig config_;
     std::optional<AssembledManifest> manifest_;  // set by send()
     std::vector<std::string> tags_;              // that the registry has not, or of something else
-    std::vector<PushedBlob> blobs_;
+    std::vector<registry::SentBlob> blobs_;
     std::map<oci::Digest, std::vector<registry::Repository>> remote_;  // blobs that the store lacks
     std::set<oci::Digest> started_;
-    std::vector<std::future<PushedBlob>> uploads_;
+    std::vector<std::future<registry::SentBlob>> uploads_;
 };
 
 // The names by the repository that they lie in.

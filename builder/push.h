@@ -24,16 +24,10 @@ struct PushOptions {
     std::map<std::string, std::string> annotations;  // of the manifest
 };
 
-struct PushedBlob {
-    oci::Digest digest;
-    std::uint64_t size;
-    registry::Transfer::State state;  // done, exists or mounted
-};
-
 struct Pushed {
     std::vector<oci::Reference> names;  // of one repository
     oci::Descriptor manifest;
-    std::vector<PushedBlob> blobs;  // none where the registry had the manifest already
+    std::vector<registry::SentBlob> blobs;  // none where the registry had the manifest already
 };
 
 // All borrowed.

@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "cli/push_report.h"
 #include "cli/registry_options.h"
+#include "cli/report_options.h"
 #include "cli/signals.h"
 #include "oci/reference.h"
 #include "registry/registries.h"
@@ -20,21 +21,17 @@ struct CopyOptions {
     std::string source;
     std::string destination;
     std::string platform;
-    bool quiet = false;
-    std::string format = "text";
-    std::string progress = "auto";
+    ReportOptions report;
     RegistryOptions registry;
 };
 
 void copy(const CopyOptions& options) {
-    if (options.format != "text" && options.format != "json") {
-        throw Error(ErrorCode::usage, "--format " + options.format + ": text or json is needed");
-    }
+    const bool json = options.report.json();
     const auto source = oci::Reference::parse(options.source);
     const auto destination = oci::Reference::parse(options.destination);
     std::optional<oci::Platform> platform;
     if (!options.platform.empty()) platform = oci::Platform::parse(options.platform);
-    const auto progress = make_progress(options.progress, options.quiet);
+    const auto progress = options.report.make_progress();
     Cancellation cancel;
     const CancelOnSignal on_signal(cancel);
     registry::Registries registries(options.registry.config(), cancel);
@@ -47,8 +44,8 @@ void copy(const CopyOptions& options) {
     oci::Reference name = destination;
     name.digest = copied.manifest.digest;
     progress->note((copied.blobs.empty() ? "nothing to copy: the registry has " : "copied to ") + name.str());
-    print(options.format == "json" ? push_report(destination.str(), copied).dump(2) + "\n"
-                                   : copied.manifest.digest.str() + "\n");
+    print(json ? push_report(destination.str(), copied.manifest, copied.blobs).dump(2) + "\n"
+               : copied.manifest.digest.str() + "\n");
 }
 
 }  // namespace
@@ -61,9 +58,7 @@ void add_copy(CLI::App& command, Globals&) {
     command.add_option("destination", options->destination, "Where to: HOST/NAME:TAG")->required()->type_name("");
     command.add_option("--platform", options->platform, "Of an image for several platforms, this one alone")
         ->type_name("OS/ARCH[/VARIANT]");
-    command.add_flag("-q,--quiet", options->quiet, "Print the digest and nothing else");
-    command.add_option("--format", options->format, "text or json")->type_name("FORMAT");
-    command.add_option("--progress", options->progress, "auto, tty, plain or quiet")->type_name("KIND");
+    options->report.add_to(command, "digest");
     options->registry.add_to(command);
     command.callback([options] { copy(*options); });
 }

@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "cli/registry_options.h"
+#include "cli/report_options.h"
 #include "cli/session.h"
 #include "cli/signals.h"
 
@@ -18,9 +19,7 @@ namespace {
 struct PullOptions {
     std::vector<std::string> names;
     std::string platform;
-    bool quiet = false;
-    std::string format = "text";
-    std::string progress = "auto";
+    ReportOptions report;
     RegistryOptions registry;
 };
 
@@ -58,13 +57,11 @@ nlohmann::json pull_one(Session& session, const oci::Reference& name, const oci:
 }
 
 void pull(const Globals& globals, const PullOptions& options) {
-    if (options.format != "text" && options.format != "json") {
-        throw Error(ErrorCode::usage, "--format " + options.format + ": text or json is needed");
-    }
+    const bool json = options.report.json();
     std::vector<oci::Reference> names;
     for (const std::string& name : options.names) names.push_back(oci::Reference::parse(name));
     const auto platform = options.platform.empty() ? oci::Platform::host() : oci::Platform::parse(options.platform);
-    const auto progress = make_progress(options.progress, options.quiet);
+    const auto progress = options.report.make_progress();
     Cancellation cancel;
     const CancelOnSignal on_signal(cancel);
     Session session(globals, options.registry.config(), cancel, Session::Network::always);
@@ -74,14 +71,14 @@ void pull(const Globals& globals, const PullOptions& options) {
     for (const oci::Reference& name : names) {
         try {
             pulled.push_back(pull_one(session, name, platform, *progress));
-            if (options.format == "text") print(pulled.back()["image"].get<std::string>() + "\n");
+            if (!json) print(pulled.back()["image"].get<std::string>() + "\n");
         } catch (Error& error) {
             if (error.code() == ErrorCode::cancelled) throw;
             error.add_context("pull " + name.str());
             failure ? failure->add_further(error) : failure.emplace(error);
         }
     }
-    if (options.format == "json") print(pulled.dump(2) + "\n");
+    if (json) print(pulled.dump(2) + "\n");
     if (failure) throw *failure;
 }
 
@@ -94,9 +91,7 @@ void add_pull(CLI::App& command, Globals& globals) {
         ->type_name("");
     command.add_option("--platform", options->platform, "Of an image for several platforms, this one")
         ->type_name("OS/ARCH[/VARIANT]");
-    command.add_flag("-q,--quiet", options->quiet, "Print the image ID and nothing else");
-    command.add_option("--format", options->format, "text or json")->type_name("FORMAT");
-    command.add_option("--progress", options->progress, "auto, tty, plain or quiet")->type_name("KIND");
+    options->report.add_to(command, "image ID");
     options->registry.add_to(command);
     command.callback([options, &globals] { pull(globals, *options); });
 }

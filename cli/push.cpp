@@ -10,6 +10,7 @@
 #include "cli/progress.h"
 #include "cli/push_report.h"
 #include "cli/registry_options.h"
+#include "cli/report_options.h"
 #include "cli/session.h"
 #include "cli/signals.h"
 
@@ -23,9 +24,7 @@ struct PushArguments {
     std::string level;
     bool force = false;
     std::string oci_media_types;
-    bool quiet = false;
-    std::string format = "text";
-    std::string progress = "auto";
+    ReportOptions report;
     RegistryOptions registry;
 };
 
@@ -44,11 +43,9 @@ builder::PushOptions push_options(const PushArguments& arguments) {
 }
 
 void push(const Globals& globals, const PushArguments& arguments) {
-    if (arguments.format != "text" && arguments.format != "json") {
-        throw Error(ErrorCode::usage, "--format " + arguments.format + ": text or json is needed");
-    }
+    const bool json = arguments.report.json();
     const builder::PushOptions options = push_options(arguments);
-    const auto progress = make_progress(arguments.progress, arguments.quiet);
+    const auto progress = arguments.report.make_progress();
     Cancellation cancel;
     const CancelOnSignal on_signal(cancel);
     Session session(globals, arguments.registry.config(), cancel, Session::Network::always);
@@ -68,8 +65,8 @@ void push(const Globals& globals, const PushArguments& arguments) {
             .front();
     progress->note((pushed.blobs.empty() ? "nothing to push: the registry has " : "pushed ") + name.str() + "@" +
                    pushed.manifest.digest.str());
-    print(arguments.format == "json" ? push_report(name.str(), pushed).dump(2) + "\n"
-                                     : pushed.manifest.digest.str() + "\n");
+    print(json ? push_report(name.str(), pushed.manifest, pushed.blobs).dump(2) + "\n"
+               : pushed.manifest.digest.str() + "\n");
 }
 
 }  // namespace
@@ -89,9 +86,7 @@ void add_push(CLI::App& command, Globals& globals) {
         .add_option("--oci-mediatypes", arguments->oci_media_types,
                     "false: a manifest of Docker's schema 2 (default: as it came, else OCI)")
         ->type_name("true|false");
-    command.add_flag("-q,--quiet", arguments->quiet, "Print the digest and nothing else");
-    command.add_option("--format", arguments->format, "text or json")->type_name("FORMAT");
-    command.add_option("--progress", arguments->progress, "auto, tty, plain or quiet")->type_name("KIND");
+    arguments->report.add_to(command, "digest");
     arguments->registry.add_to(command);
     command.callback([arguments, &globals] { push(globals, *arguments); });
 }

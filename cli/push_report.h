@@ -3,7 +3,9 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
+#include "oci/image_config.h"
 #include "registry/transfer.h"
 
 namespace mkimg::cli {
@@ -17,18 +19,17 @@ inline std::string action_of(registry::Transfer::State state) {
     }
 }
 
-// One document: {"name", "digest", "size", "media_type", "blobs": [{"digest", "size", "action"}]}. `pushed` is a
-// builder::Pushed or a registry::Copied.
-template <typename Result>
-nlohmann::json push_report(const std::string& name, const Result& pushed) {
+// One document: {"name", "digest", "size", "media_type", "blobs": [{"digest", "size", "action"}]}.
+inline nlohmann::json push_report(const std::string& name, const oci::Descriptor& manifest,
+                                  const std::vector<registry::SentBlob>& sent) {
     auto blobs = nlohmann::json::array();
-    for (const auto& blob : pushed.blobs) {
+    for (const registry::SentBlob& blob : sent) {
         blobs.push_back({{"digest", blob.digest.str()}, {"size", blob.size}, {"action", action_of(blob.state)}});
     }
     return {{"name", name},
-            {"digest", pushed.manifest.digest.str()},
-            {"size", pushed.manifest.size},
-            {"media_type", pushed.manifest.media_type},
+            {"digest", manifest.digest.str()},
+            {"size", manifest.size},
+            {"media_type", manifest.media_type},
             {"blobs", std::move(blobs)}};
 }
 

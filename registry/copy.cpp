@@ -45,28 +45,20 @@ class Copy {
         destination_.put_manifest(name, document.bytes, document.media_type);
     }
 
-    std::vector<CopiedBlob> take_blobs() { return std::move(copied_); }
+    std::vector<SentBlob> take_blobs() { return std::move(copied_); }
 
   private:
     void copy_blobs(const std::vector<oci::Descriptor>& blobs) {
-        std::vector<std::future<CopiedBlob>> running;
+        std::vector<std::future<SentBlob>> running;
         for (const oci::Descriptor& blob : blobs) {
             if (!blobs_.insert(blob.digest).second) continue;
             running.push_back(services_.transfers.submit([this, blob] { return copy_blob(blob); }));
         }
-        // All are waited for, for they use what is ours; the first failure is the one to tell.
-        std::exception_ptr failure;
-        for (auto& one : running) {
-            try {
-                copied_.push_back(one.get());
-            } catch (...) {
-                if (!failure) failure = std::current_exception();
-            }
-        }
-        if (failure) std::rethrow_exception(failure);
+        auto sent = join_all(running);
+        copied_.insert(copied_.end(), sent.begin(), sent.end());
     }
 
-    CopiedBlob copy_blob(const oci::Descriptor& blob) {
+    SentBlob copy_blob(const oci::Descriptor& blob) {
         UploadBlob wanted{blob, {}, [&](std::uint64_t offset) {
                               return stream_blob(sources_, blob, offset, services_.config.retries(), services_.cancel);
                           }};
@@ -81,7 +73,7 @@ class Copy {
     const CopyServices& services_;
     std::set<oci::Digest> manifests_;
     std::set<oci::Digest> blobs_;
-    std::vector<CopiedBlob> copied_;
+    std::vector<SentBlob> copied_;
 };
 
 }  // namespace

@@ -20,15 +20,9 @@ struct CopyServices {
     const Cancellation& cancel;
 };
 
-struct CopiedBlob {
-    oci::Digest digest;
-    std::uint64_t size;
-    Transfer::State state;
-};
-
 struct Copied {
-    oci::Descriptor manifest;       // what the destination's name stands for now
-    std::vector<CopiedBlob> blobs;  // none where the destination had the manifest already
+    oci::Descriptor manifest;     // what the destination's name stands for now
+    std::vector<SentBlob> blobs;  // none where the destination had the manifest already
 };
 
 // `sources` as Registries::sources() gives them. An index is copied with all that it names, or, with `platform`,

@@ -27,4 +27,11 @@ struct Transfer {
 // Called from any thread, often while a transfer runs, once when it ends. May be empty.
 using TransferListener = std::function<void(const Transfer&)>;
 
+// What became of a blob that was to be sent.
+struct SentBlob {
+    oci::Digest digest;
+    std::uint64_t size;
+    Transfer::State state;  // done, exists or mounted
+};
+
 }  // namespace mkimg::registry
