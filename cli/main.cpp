@@ -178,7 +178,9 @@ void run(std::vector<std::string> arguments, Globals& globals) {
         std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
         app.parse(reversed);
     } catch (const CLI::CallForHelp&) {
-        print(command != nullptr ? command->help("mkimg") : app.help());
+        std::string help = command != nullptr ? command->help("mkimg") : app.help();
+        while (help.ends_with('\n')) help.pop_back();  // CLI11 leaves a line for each group, shown or not
+        print(help + "\n");
         return;
     } catch (const CLI::ParseError& error) {
         throw usage_error(app, command, error);

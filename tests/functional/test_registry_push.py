@@ -412,6 +412,10 @@ class BuildAndPush(PushTestCase):
         self.build("--push", "-t", self.registry.host() + "/a:1", "-t", self.registry.host() + "/b:2")
         first, second = self.check_pushed("a"), self.check_pushed("b", "2")
         self.assertEqual(first, second)
+        self.registry.forget()
+        again = self.build("--push", "-t", self.registry.host() + "/a:1")
+        self.assertIn("nothing to push: the registry has " + self.registry.host() + "/a:1@sha256:", again.stderr)
+        self.assertEqual(self.registry.seen("PUT"), [])
         self.mkimg.fails(2, "build", "--push", self.path("context"))
 
     def test_outputs(self):
