@@ -84,30 +84,45 @@ struct Client::State {
     // Whether plain HTTP may be tried where nobody speaks TLS.
     bool may_be_plain(const Url& url) const { return settings.insecure || is_loopback(url.host); }
 
-    // Finds out once how the registry speaks.
-    void connect() {
+    // Where "/v2/…" lies below that root.
+    Url at(Url below, const std::string& path) const {
+        const std::size_t question = path.find('?');
+        below.path = prefix + path.substr(0, question);
+        if (question != std::string::npos) below.query = path.substr(question + 1);
+        return below;
+    }
+
+    // Finds out once how the registry speaks. A GET or HEAD of `path` may be asked to that end; what came is its
+    // answer.
+    std::optional<Response> connect(const std::string& path = "/v2/", const Request& request = {}) {
         const std::lock_guard lock(mutex);
-        if (authenticator) return;
+        if (authenticator) return std::nullopt;
+        std::optional<Response> answer;
         root = origin("https", host);
-        if (may_be_plain(root) && (answers_plain() || !speaks_tls(root))) root = origin("http", host);
-        authenticator = std::make_unique<Authenticator>(host, root, &services.keychain, [this](const Request& request) {
-            return send_with_retries(request, nullptr, true);
+        if (may_be_plain(root)) {
+            answer = ask_plainly(path, request);
+            if (answer || !speaks_tls(root)) root = origin("http", host);
+        }
+        authenticator = std::make_unique<Authenticator>(host, root, &services.keychain, [this](const Request& asking) {
+            return send_with_retries(asking, nullptr, true);
         });
+        return answer;
     }
 
     // A registry on this machine most often speaks plain HTTP: asking so, as nobody, takes less time than to begin TLS.
-    // One that speaks TLS answers 400, or nothing. Not where it is told whom to trust, or on the ports of the schemes.
-    bool answers_plain() {
-        Request request;
-        request.url = origin("http", host);
-        request.url.path = prefix + "/v2/";
+    // One that speaks TLS answers 400, leads there, or says nothing. Not where it is told whom to trust, or on the
+    // ports of the schemes.
+    std::optional<Response> ask_plainly(const std::string& path, Request request) {
+        const Url plain = origin("http", host);
         const bool told = !settings.ca_files.empty() || !settings.client_certificate.empty();
-        if (told || !is_loopback(request.url.host) || request.url.port == 80) return false;
+        if (told || !is_loopback(plain.host) || plain.port == 80) return std::nullopt;
+        request.url = at(plain, path);
         try {
-            const int status = services.transport.send(request).status;
-            return status == 200 || status == 401;
+            Response response = services.transport.send(request);
+            const bool elsewhere = response.status == 400 || is_redirect(response.status);
+            return elsewhere ? std::nullopt : std::optional(std::move(response));
         } catch (const TransportError&) {
-            return false;
+            return std::nullopt;
         }
     }
 
@@ -130,12 +145,15 @@ struct Client::State {
         }
     }
 
-    Response send_with_retries(const Request& request, Receiver* receiver, bool retry) {
+    // `first`, where there is one, is what the first try was answered.
+    Response send_with_retries(const Request& request, Receiver* receiver, bool retry,
+                               std::optional<Response> first = std::nullopt) {
         Backoff backoff(services.config.retries(), services.cancel);
         for (;;) {
             services.cancel.check();
             try {
-                Response response = services.transport.send(request, receiver);
+                Response response =
+                    first ? *std::exchange(first, std::nullopt) : services.transport.send(request, receiver);
                 if (!retry || !is_temporary_status(response.status)) return response;
                 if (!backoff.wait(retry_after_of(response))) return response;
             } catch (const TransportError& error) {
@@ -192,20 +210,22 @@ std::string Client::who() {
 }
 
 Url Client::url(const std::string& path) {
-    Url url = root();
-    const std::size_t question = path.find('?');
-    url.path = state_->prefix + path.substr(0, question);
-    if (question != std::string::npos) url.query = path.substr(question + 1);
-    return url;
+    return state_->at(root(), path);
 }
 
 Response Client::send(const std::string& path, Request request, const Options& options) {
-    return send(url(path), std::move(request), options);
+    const bool asks = (request.method == "GET" || request.method == "HEAD") && options.receiver == nullptr;
+    auto answer = asks ? state_->connect(path, request) : std::nullopt;
+    return send(url(path), std::move(request), options, std::move(answer));
 }
 
 Response Client::send(const Url& url, Request request, const Options& options) {
+    state_->connect();
+    return send(url, std::move(request), options, std::nullopt);
+}
+
+Response Client::send(const Url& url, Request request, const Options& options, std::optional<Response> first) {
     State& state = *state_;
-    state.connect();
     request.url = url;
     const Headers plain = request.headers;
     int redirects = 0;
@@ -216,9 +236,10 @@ Response Client::send(const Url& url, Request request, const Options& options) {
         const bool ours = request.url.same_origin(state.root);
         request.headers = plain;
         auto authorization = std::exchange(answered, std::nullopt);
-        if (ours && !authorization) authorization = state.authenticator->header(options.scopes);
+        if (ours && !authorization && !first) authorization = state.authenticator->header(options.scopes);
         if (authorization) request.headers.emplace_back("authorization", *authorization);
-        Response response = state.send_with_retries(request, options.receiver, options.retry);
+        Response response =
+            state.send_with_retries(request, options.receiver, options.retry, std::exchange(first, std::nullopt));
 
         if (response.status == 401 && ours && challenges++ < most_challenges) {
             try {

@@ -64,6 +64,9 @@ class Client {
     std::string who();
 
   private:
+    // `first`, where there is one, is what the first try, as nobody, was answered.
+    Response send(const Url& url, Request request, const Options& options, std::optional<Response> first);
+
     struct State;
     std::unique_ptr<State> state_;
 };

@@ -109,7 +109,7 @@ STAYING = [
          1, ("429",), tries=("GET", layer, 1)),
     Case("429, Retry-After of twenty digits", [always("GET", layer, http.instead(429, {"Retry-After": "9" * 20}))], 1, ("429",)),
     Case("a reset of every connection", [always("CONNECT", "", None)], 1, ("GET http",)),
-    # Three tries, and libcurl's own of what it sent on the connection that was kept from finding out about TLS.
+    # Three tries, and the one that was to find out how the registry speaks.
     Case("a reset of every manifest", [always("GET", MANIFEST, http.reset)], 1, ("GET http",), tries=("GET", MANIFEST, 4)),
     Case("every layer ends early", [always("GET", layer, http.cut(0, http.Hangup))], 1, ("GET http",), tries=("GET", layer, 3)),
     Case("headers without end", [always("GET", MANIFEST, http.endless_headers)], 1, ("GET http",), at_most=8 << 20),

@@ -172,29 +172,59 @@ TEST_F(ClientTest, PlainHttpIsForLoopbackAndWhatTheUserNames) {
 }
 
 TEST_F(ClientTest, TlsOnLoopbackIsFound) {
-    // As servers that speak TLS answer plain HTTP: so, or by closing the connection.
+    // As servers that speak TLS answer plain HTTP: so, with a redirect, or by closing the connection.
     for (const auto& answer : {FakeTransport::Answer([](const Request&) { return Response{.status = 400}; }),
+                               FakeTransport::Answer([](const Request&) { return redirect("https://localhost/"); }),
                                failing(true), failing(false)}) {
         FakeRegistry one;
-        one.transport.on("GET http://localhost:5000/v2/", answer);
+        one.transport.on("GET http://localhost:5000/v2/app/blobs/x", answer);
         one.transport.on("GET https://localhost:5000/v2/", {.status = 200});
         one.transport.on("GET https://localhost:5000/v2/app/blobs/x", {.status = 200});
         EXPECT_EQ(one.client("localhost:5000").send("/v2/app/blobs/x", {}, {}).status, 200);
+        EXPECT_THAT(one.transport.lines().back(), HasSubstr("https://"));
     }
 }
 
-TEST_F(ClientTest, PlainHttpOnLoopbackIsFoundAtOnce) {
-    transport.on("GET http://localhost:5000/v2/", {.status = 401});
-    transport.on("GET http://localhost:5000/v2/app/blobs/x", {.status = 200});
+TEST_F(ClientTest, PlainHttpOnLoopbackIsFoundByTheRequestItself) {
+    const char* plain = "GET http://localhost:5000/v2/app/blobs/x";
+    transport.on(plain, {.status = 200, .body = "there"});
+    EXPECT_EQ(get("localhost:5000").body, "there");
+    EXPECT_THAT(transport.lines(), ElementsAre(plain));
     get("localhost:5000");
-    EXPECT_THAT(transport.lines(),
-                ElementsAre("GET http://localhost:5000/v2/", "GET http://localhost:5000/v2/app/blobs/x"));
+    EXPECT_THAT(transport.lines(), ElementsAre(plain, plain));
+}
+
+TEST_F(ClientTest, WhatTheFindingRequestIsAnsweredCounts) {
+    const char* plain = "GET http://localhost:5000/v2/app/blobs/x";
+    FakeRegistry none;
+    none.transport.on(plain, {.status = 404});
+    EXPECT_THROW(none.client("localhost:5000").send("/v2/app/blobs/x", {}, {}), HttpError);
+    EXPECT_THAT(none.transport.lines(), ElementsAre(plain));
+
+    FakeRegistry asking;
+    asking.transport.on(plain, asks_for_basic()).on(plain, {.status = 200});
+    EXPECT_EQ(asking.client("localhost:5000").send("/v2/app/blobs/x", {}, {}).status, 200);
+    EXPECT_THAT(asking.transport.lines(), ElementsAre(plain, plain));
+    EXPECT_EQ(asking.transport.sent()[0].header("authorization"), "");
+    EXPECT_EQ(asking.transport.sent()[1].header("authorization"), alice_basic);
+}
+
+TEST_F(ClientTest, WhatChangesSomethingIsNotSentToFindOut) {
+    const char* put = "PUT http://localhost:5000/v2/app/manifests/1";
+    transport.on("GET http://localhost:5000/v2/", {.status = 200});
+    transport.on(put, {.status = 201});
+    Request request;
+    request.method = "PUT";
+    registry.client("localhost:5000").send("/v2/app/manifests/1", request, {.accepted = {201}});
+    EXPECT_THAT(transport.lines(), ElementsAre("GET http://localhost:5000/v2/", put));
 }
 
 TEST_F(ClientTest, ACertificateThatIsRefusedIsNoReasonForPlainHttp) {
+    transport.on("GET http://localhost:5000/v2/app/blobs/x", {.status = 400});
     transport.on("GET https://localhost:5000/v2/", failing(false));
     EXPECT_THROW(get("localhost:5000"), TransportError);
-    EXPECT_THAT(transport.lines(), ElementsAre("GET http://localhost:5000/v2/", "GET https://localhost:5000/v2/"));
+    EXPECT_THAT(transport.lines(),
+                ElementsAre("GET http://localhost:5000/v2/app/blobs/x", "GET https://localhost:5000/v2/"));
 }
 
 TEST_F(ClientTest, DockerHubIsWhereItIs) {

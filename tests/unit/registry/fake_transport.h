@@ -108,14 +108,16 @@ inline FakeTransport::Answer failing(bool temporary) {
     };
 }
 
-// The code under test with a FakeTransport, tries without waiting between them, and alice logged in to r.example.
+// The code under test with a FakeTransport, tries without waiting between them, and alice logged in to r.example and
+// localhost:5000.
 class FakeRegistry {
   public:
     FakeRegistry() {
         dir.write("registries.json", R"({"retries": {"attempts": 3, "delay": 0},
             "registries": {"insecure.example": {"insecure": true}}})");
         // printf 'alice:hunter2' | base64
-        dir.write("config.json", R"({"auths": {"r.example": {"auth": "YWxpY2U6aHVudGVyMg=="}}})");
+        dir.write("config.json", R"({"auths": {"r.example": {"auth": "YWxpY2U6aHVudGVyMg=="},
+            "localhost:5000": {"auth": "YWxpY2U6aHVudGVyMg=="}}})");
         const Environment settings("MKIMG_REGISTRIES", dir.path("registries.json"));
         config = RegistryConfig::load({});
         keychain = std::make_unique<Keychain>(dir.path("config.json"));
