@@ -27,9 +27,4 @@ target_link_libraries(mkimg::sqlite3 INTERFACE m ${CMAKE_DL_LIBS} Threads::Threa
 # What libarchive's tar reader pulls in; its other formats, and their libraries, stay out.
 target_link_libraries(mkimg::archive INTERFACE mkimg::lzma mkimg::bz2 mkimg::zstd mkimg::z mkimg::crypto)
 
-# libcurl brings some 30 libraries, so it is loaded when it is first needed (registry/curl_library.h):
-# only its headers are used here.
-find_path(MKIMG_INCLUDE_curl curl/curl.h REQUIRED)
-mark_as_advanced(MKIMG_INCLUDE_curl)
-add_library(mkimg::curl_headers INTERFACE IMPORTED)
-target_include_directories(mkimg::curl_headers INTERFACE ${MKIMG_INCLUDE_curl})
+include(cmake/Curl.cmake)

@@ -18,7 +18,7 @@ constexpr long has_expired = 10;
 
 constexpr long proxy_authentication_required = 407;
 
-// CURLE_TOO_LARGE, which came after the oldest libcurl that mkimg takes.
+// CURLE_TOO_LARGE, which came after the oldest libcurl that mkimg is made with.
 constexpr auto too_large = static_cast<CURLcode>(100);
 
 class Diagnosis {
@@ -58,7 +58,7 @@ class Diagnosis {
                     throw Error(ErrorCode::corrupt, exchange_.describe() + ": the answer has too long a header");
                 }
                 [[fallthrough]];
-            default: permanent(curl().easy_strerror(code), "");
+            default: permanent(curl_easy_strerror(code), "");
         }
     }
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "registry/curl_exchange.h"
-#include "registry/curl_library.h"
+#include "registry/curl_handle.h"
 #include "registry/registry_config.h"
 #include "registry/transport.h"
 

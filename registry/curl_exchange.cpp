@@ -14,7 +14,7 @@ constexpr std::size_t longest_error = 64U << 10U;         // of an error's body
 constexpr std::uint64_t expects_continue = 1024U * 1024;  // bodies from this size on wait for leave to be sent
 
 void append(CurlList& list, const std::string& line) {
-    curl_slist* const longer = curl().slist_append(list.get(), line.c_str());
+    curl_slist* const longer = curl_slist_append(list.get(), line.c_str());
     if (longer == nullptr) throw std::bad_alloc();
     static_cast<void>(list.release());
     list.reset(longer);

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "registry/curl_library.h"
+#include "registry/curl_handle.h"
 #include "registry/transport.h"
 
 namespace mkimg::registry {

@@ -9,7 +9,7 @@
 
 #include "registry/curl_error.h"
 #include "registry/curl_exchange.h"
-#include "registry/curl_library.h"
+#include "registry/curl_handle.h"
 #include "registry/curl_options.h"
 #include "registry/proxy.h"
 
@@ -33,12 +33,12 @@ long whole_seconds(std::chrono::milliseconds duration) {
 struct Added {
     CURLM* multi;
     CURL* easy;
-    ~Added() { curl().multi_remove_handle(multi, easy); }
+    ~Added() { curl_multi_remove_handle(multi, easy); }
 };
 
 void check(CURLMcode code) {
     if (code == CURLM_OK) return;
-    throw Error(ErrorCode::internal, std::string("libcurl: ") + curl().multi_strerror(code));
+    throw Error(ErrorCode::internal, std::string("libcurl: ") + curl_multi_strerror(code));
 }
 
 }  // namespace
@@ -48,12 +48,21 @@ void check(CURLMcode code) {
 struct CurlTransport::Line {
     std::string authority;                        // last spoken to
     std::array<char, CURL_ERROR_SIZE> details{};  // what libcurl says of a failure
-    CurlMulti multi{curl().multi_init()};
-    CurlEasy easy{curl().easy_init()};
+    CurlMulti multi{curl_multi_init()};
+    CurlEasy easy{curl_easy_init()};
 };
 
+void start_libcurl() {
+    static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+    if (code != CURLE_OK) {
+        throw Error(ErrorCode::host, std::string("libcurl does not start: ") + curl_easy_strerror(code));
+    }
+}
+
 CurlTransport::CurlTransport(const RegistryConfig& config, const Cancellation& cancel)
-    : config_(config), cancel_(cancel), trust_(config) {}
+    : config_(config), cancel_(cancel), trust_(config) {
+    start_libcurl();
+}
 
 CurlTransport::~CurlTransport() = default;
 
@@ -84,7 +93,7 @@ void CurlTransport::give_back(std::unique_ptr<Line> line) {
 
 void CurlTransport::set_options(Line& line, const Request& request) {
     CURL* const easy = line.easy.get();
-    curl().easy_reset(easy);  // connections stay
+    curl_easy_reset(easy);  // connections stay
     line.details[0] = '\0';
     set_option(easy, CURLOPT_ERRORBUFFER, line.details.data());
     set_option(easy, CURLOPT_NOSIGNAL, 1L);
@@ -96,12 +105,16 @@ void CurlTransport::set_options(Line& line, const Request& request) {
     // Nothing is gained by HTTP/2 where each transfer has a connection of its own.
     set_option(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
     set_option(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    // Whatever a proxy would choose, no Kerberos: libcurl may be linked without it (cmake/Curl.cmake).
+    set_option(easy, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
+    set_option(easy, CURLOPT_PROXYAUTH, static_cast<long>(CURLAUTH_BASIC));
+    set_option(easy, CURLOPT_SOCKS5_AUTH, static_cast<long>(CURLAUTH_BASIC));
     set_option(easy, CURLOPT_OPENSOCKETFUNCTION, &open_socket);
     set_option(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     set_option(easy, CURLOPT_BUFFERSIZE, buffer_size);
     set_option(easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer_size);
-    // A name server that does not answer must not hold up who cancels. Since 7.87; without it he waits.
-    curl().easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    // A name server that does not answer must not hold up who cancels.
+    set_option(easy, CURLOPT_QUICK_EXIT, 1L);
 
     const Timeouts& timeouts = config_.timeouts();
     set_option(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(timeouts.connect.count()));
@@ -118,18 +131,18 @@ void CurlTransport::set_options(Line& line, const Request& request) {
 
 CURLcode CurlTransport::perform(Line& line) {
     CURLM* const multi = line.multi.get();
-    check(curl().multi_add_handle(multi, line.easy.get()));
+    check(curl_multi_add_handle(multi, line.easy.get()));
     const Added added{multi, line.easy.get()};
     for (;;) {
         cancel_.check();
         int running = 0;
-        check(curl().multi_perform(multi, &running));
+        check(curl_multi_perform(multi, &running));
         if (running == 0) break;
         curl_waitfd cancelled{cancel_.event_fd(), CURL_WAIT_POLLIN, 0};
-        check(curl().multi_poll(multi, &cancelled, 1, 1000, nullptr));
+        check(curl_multi_poll(multi, &cancelled, 1, 1000, nullptr));
     }
     int left = 0;
-    const CURLMsg* const message = curl().multi_info_read(multi, &left);
+    const CURLMsg* const message = curl_multi_info_read(multi, &left);
     if (message == nullptr) throw Error(ErrorCode::internal, "libcurl: a transfer ended without a result");
     return message->data.result;
 }

@@ -13,6 +13,9 @@
 
 namespace mkimg::registry {
 
+// Once, from any thread; CurlTransport does it too. Throws Error(host).
+void start_libcurl();
+
 class CurlTransport final : public Transport {
   public:
     // Both borrowed.

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "registry/curl_library.h"
+#include "registry/curl_handle.h"
 #include "registry/url.h"
 
 namespace mkimg::registry {

@@ -1,6 +1,5 @@
 #include "registry/registries.h"
 
-#include "registry/curl_library.h"
 #include "registry/curl_transport.h"
 
 namespace mkimg::registry {
@@ -67,7 +66,7 @@ std::vector<Repository> Registries::sources(const oci::Reference& name) {
 }
 
 std::future<void> preload() {
-    return std::async(std::launch::async, [] { curl(); });
+    return std::async(std::launch::async, start_libcurl);
 }
 
 }  // namespace mkimg::registry

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 
 #include "base/atomic_file.h"
@@ -13,12 +15,21 @@ namespace {
 
 constexpr std::uint64_t largest_bundle = 16U << 20U;
 
-// $SSL_CERT_FILE, else what libcurl was built for; empty where it knows of none.
+// Where distributions keep the CAs that they trust.
+constexpr std::array bundles{
+    "/etc/ssl/certs/ca-certificates.crt",  // Debian, Ubuntu, Arch
+    "/etc/pki/tls/certs/ca-bundle.crt",    // Fedora, RHEL
+    "/etc/ssl/ca-bundle.pem",              // openSUSE
+    "/etc/ssl/cert.pem",                   // Alpine
+};
+
+// $SSL_CERT_FILE, else the first bundle that there is. Where there is none, the first, for a message to name.
 std::string system_bundle() {
     const char* const named = std::getenv("SSL_CERT_FILE");
     if (named != nullptr && *named != '\0') return named;
-    const char* const built_in = curl().version_info(CURLVERSION_NOW)->cainfo;
-    return built_in == nullptr ? "" : built_in;
+    const auto there =
+        std::find_if(bundles.begin(), bundles.end(), [](const char* bundle) { return ::access(bundle, F_OK) == 0; });
+    return there == bundles.end() ? bundles.front() : *there;
 }
 
 std::string read_certificates(const std::string& file) {
@@ -42,7 +53,7 @@ const TlsTrust::Trust& TlsTrust::find(const std::string& authority) {
     if (!made->host.ca_files.empty()) {
         const std::string system = system_bundle();
         // A container may have no CAs of its own.
-        if (!system.empty() && ::access(system.c_str(), F_OK) == 0) made->bundle = read_certificates(system);
+        if (::access(system.c_str(), F_OK) == 0) made->bundle = read_certificates(system);
         for (const std::string& file : made->host.ca_files) made->bundle += read_certificates(file);
     }
     trust = std::move(made);
@@ -60,7 +71,7 @@ void TlsTrust::apply(CURL* easy, const Request& request) {
     const std::string system = system_bundle();
     // $SSL_CERT_FILE is all that is trusted; and without a directory libcurl reads the file once, not for each
     // connection.
-    if (!system.empty()) set_option(easy, CURLOPT_CAPATH, static_cast<char*>(nullptr));
+    set_option(easy, CURLOPT_CAPATH, static_cast<char*>(nullptr));
     if (trust.host.insecure || request.probe) {
         set_option(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         set_option(easy, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -69,7 +80,7 @@ void TlsTrust::apply(CURL* easy, const Request& request) {
     } else if (!trust.bundle.empty()) {
         curl_blob blob{const_cast<char*>(trust.bundle.data()), trust.bundle.size(), CURL_BLOB_NOCOPY};
         set_option(easy, CURLOPT_CAINFO_BLOB, &blob);
-    } else if (!system.empty()) {
+    } else {
         set_option(easy, CURLOPT_CAINFO, system.c_str());
     }
 }

@@ -7,7 +7,7 @@
 #include <mutex>
 #include <string>
 
-#include "registry/curl_library.h"
+#include "registry/curl_handle.h"
 #include "registry/registry_config.h"
 #include "registry/transport.h"
 

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "registry/curl_library.h"
+#include "registry/curl_handle.h"
 
 namespace mkimg::registry {
 namespace {
@@ -40,7 +40,7 @@ std::string shown(std::string_view text) {
 // Nothing where the URL has no such part.
 std::optional<std::string> part(CURLU* url, CURLUPart which, unsigned flags = 0) {
     char* raw = nullptr;
-    if (curl().url_get(url, which, &raw, flags) != CURLUE_OK) return std::nullopt;
+    if (curl_url_get(url, which, &raw, flags) != CURLUE_OK) return std::nullopt;
     const CurlText text(raw);
     return std::string(text.get());
 }
@@ -63,13 +63,13 @@ bool is_default_port(const Url& url) {
 Url Url::parse(std::string_view text) {
     const auto forbidden = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == '\x7f'; };
     if (std::any_of(text.begin(), text.end(), forbidden)) reject(text, "it holds a blank or a control byte");
-    const CurlUrl url(curl().url());
+    const CurlUrl url(curl_url());
     if (!url) throw std::bad_alloc();
     // CURLU_NON_SUPPORT_SCHEME, so that an unknown scheme is told apart from a broken URL.
     constexpr unsigned flags = CURLU_DISALLOW_USER | CURLU_NON_SUPPORT_SCHEME;
-    const CURLUcode code = curl().url_set(url.get(), CURLUPART_URL, std::string(text).c_str(), flags);
+    const CURLUcode code = curl_url_set(url.get(), CURLUPART_URL, std::string(text).c_str(), flags);
     if (code == CURLUE_USER_NOT_ALLOWED) reject(text, "it holds user information");
-    if (code != CURLUE_OK) reject(text, curl().url_strerror(code));
+    if (code != CURLUE_OK) reject(text, curl_url_strerror(code));
 
     Url out;
     out.scheme = to_lower(part(url.get(), CURLUPART_SCHEME).value_or(""));

@@ -7,6 +7,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 import threading
 import unittest
 
@@ -352,6 +353,20 @@ class Certificates(AuthTestCase):
     def test_an_unknown_authority(self):
         self.check_message(self.pull_fails(self.name), ["certificate", "--registry-ca"])
         self.assertEqual(self.registry.seen(), [])
+
+    def test_where_distributions_keep_the_authorities_they_trust(self):
+        for place in ("ssl/certs/ca-certificates.crt", "pki/tls/certs/ca-bundle.crt", "ssl/ca-bundle.pem", "ssl/cert.pem"):
+            with self.subTest(place), tempfile.TemporaryDirectory(dir=self.path("")) as scratch:
+                # Another /etc, with no CAs but this one, for the program alone.
+                script = """mount -t tmpfs none "$1" && mkdir "$1/upper" "$1/work"
+                    mount -t overlay -o "lowerdir=/etc,upperdir=$1/upper,workdir=$1/work" none /etc
+                    rm -rf /etc/ssl /etc/pki && mkdir -p "$(dirname "/etc/$2")" && cp "$3" "/etc/$2"
+                    shift 3 && exec "$@\""""
+                store = os.path.join(scratch, "store")
+                pulled = subprocess.run(
+                    ["unshare", "-m", "sh", "-ec", script, "sh", scratch, place, authority().ca, MKIMG, "--root", store,
+                     "pull", self.name], env={**os.environ, **self.mkimg.env}, capture_output=True, text=True)
+                self.assertEqual((pulled.returncode, pulled.stdout), (0, self.image.id + "\n"), pulled.stderr)
 
     def test_ways_to_trust_it(self):
         self.mkimg.ok("pull", "--registry-ca", authority().ca, self.name)

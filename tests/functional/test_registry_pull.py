@@ -1,6 +1,7 @@
 """mkimg pull, and FROM straight from a registry."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import threading
@@ -8,11 +9,13 @@ import unittest
 
 from support import MKIMG, Mkimg, layer_tar
 from support.builds import base_tar
-from support.http_server import change_body, drip, reset_connection, silence
+from support.http_server import Reply, change_body, drip, reset_connection, silence
+from support.mapped_code import addresses, mapped_pages
 from support.peers import skopeo
-from support.registry_case import RegistryTestCase, sha256
+from support.registry_case import RegistryTestCase, authority, sha256
 from support.registry_images import Image, Index, noise
-from support.seccomp import SOCKET, refuse
+from support.seccomp import SOCKET, WRITE, refuse
+from support.socks_proxy import SocksProxy
 
 
 def image_of(text, **keywords):
@@ -190,10 +193,13 @@ class Pull(RegistryTestCase):
     def test_plain_registries_that_say_nothing_to_tls(self):
         """They hang up, or reset the connection, where others answer that this is no HTTP."""
         for greet in (lambda connection: None, reset_connection):
-            registry = self.serve()
-            registry.greet_tls = greet
+            registry, greeted = self.serve(), []
+            registry.greet_tls = lambda connection: (greeted.append(connection), greet(connection))
             image = registry.add("app", "1", Image())
-            self.assertEqual(self.mkimg.ok("pull", registry.host() + "/app:1").stdout, image.id + "\n")
+            # Who is told whom to trust tries TLS first, on this machine too.
+            pulled = self.mkimg.ok("pull", "--registry-ca", authority().ca, registry.host() + "/app:1")
+            self.assertEqual(pulled.stdout, image.id + "\n")
+            self.assertNotEqual(greeted, [])
 
     def test_a_plain_registry_behind_a_proxy(self):
         """Which connects to ports of TLS alone."""
@@ -205,6 +211,30 @@ class Pull(RegistryTestCase):
         self.assertEqual(pulled.stdout, image.id + "\n")
         self.assertTrue(all(request.target.startswith(f"http://{name}/") for request in proxy.seen("GET")))
         self.check_message(self.mkimg.fails(1, "pull", name + "/app:1", env=environment), "the proxy refused")
+
+    def test_a_socks_proxy(self):
+        registry = self.serve()
+        image = registry.add("app", "1", Image())
+        name = "registry.example.com:5000"
+        with SocksProxy(registry.port) as proxy:
+            pulled = self.mkimg.ok("pull", "--insecure-registry", name, name + "/app:1", env={"ALL_PROXY": proxy.url()})
+            self.assertEqual(pulled.stdout, image.id + "\n")
+            self.assertEqual(set(proxy.asked), {("registry.example.com", 5000)})
+            self.assertEqual(set(proxy.offered), {bytes([SocksProxy.NO_AUTHENTICATION])})
+
+    def test_a_socks_proxy_that_wants_kerberos(self):
+        """Also where it was not offered."""
+        with SocksProxy(0, method=SocksProxy.GSSAPI) as proxy:
+            refused = self.mkimg.fails(1, "pull", "registry.example.com:5000/app:1", env={"ALL_PROXY": proxy.url("alice:x")})
+            self.check_message(refused, ["ALL_PROXY", "127.0.0.1"])
+            self.assertNotIn(SocksProxy.GSSAPI, b"".join(proxy.offered))
+
+    def test_what_asks_for_kerberos_alone(self):
+        registry = self.serve()
+        registry.add("app", "1", Image())
+        for scheme in ("Negotiate", "Negotiate YII=", "NTLM"):
+            registry.fault("GET", "/manifests/", lambda _, reply: Reply(401, {"WWW-Authenticate": scheme}))
+            self.check_message(self.mkimg.fails(1, "pull", registry.host() + "/app:1"), ["401", "anonymous"])
 
     def test_from_docker_registry(self):
         registry = self.start_registry()
@@ -279,15 +309,31 @@ class From(RegistryTestCase):
     def test_a_build_that_hits_loads_nothing_of_registries(self):
         recipe = "FROM BASE\nRUN echo made > /made\nENV A=1\n"
         first = self.build(recipe, "-q").stdout
-        # Whoever reads these fails, whoever loads libcurl is seen by the loader, and there are no sockets.
+        libcurl = addresses(MKIMG, ("curl_", "Curl_"))
+
+        def read_of_libcurl(*options, **keywords):
+            """What it printed, and the share of libcurl's pages that were read by then."""
+            reader, writer = os.pipe2(os.O_CLOEXEC)
+            capacity = fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+            os.write(writer, bytes(capacity))  # so it stops when it prints, which is the last that it does
+            build = subprocess.Popen([MKIMG, "--root", self.mkimg.root, "build", "-q", *options, self.path("context")],
+                                     env={**os.environ, **self.mkimg.env}, stdout=writer, **keywords)
+            os.close(writer)
+            with open(f"/proc/{build.pid}/syscall") as syscall:
+                self.wait_for(lambda: syscall.seek(0) or syscall.read().startswith(f"{WRITE} 0x1 "))
+            mapped, pages = mapped_pages(build.pid, MKIMG, *libcurl)
+            os.read(reader, capacity)
+            with open(reader) as file:
+                printed = file.read()
+            self.assertEqual(build.wait(), 0)
+            return printed, mapped / pages
+
+        # So it looks where a registry is asked.
+        self.assertGreater(read_of_libcurl("--pull")[1], 0.3)
+        # Whoever reads these fails, and there are no sockets.
         self.write("registries.json", "no JSON")
         self.write("docker/config.json", "no JSON")
-        again = subprocess.run(
-            [MKIMG, "--root", self.mkimg.root, "build", "-q", self.path("context")], env={**os.environ, **self.mkimg.env, "LD_DEBUG": "files"},
-            preexec_fn=refuse(errno.EACCES, SOCKET), capture_output=True, text=True, check=True)
-        self.assertEqual(again.stdout, first)
-        self.assertIn("libc.so.6", again.stderr)  # the loader does speak
-        self.assertNotIn("libcurl", again.stderr)
+        self.assertEqual(read_of_libcurl(preexec_fn=refuse(errno.EACCES, SOCKET)), (first, 0))
         self.build(recipe, "-q", "--pull", status=2)
 
     def test_a_pinned_base_asks_nobody(self):

@@ -271,10 +271,10 @@ class Image(TestCase):
         self.assertEqual((config["User"], list(config["Volumes"])), ("mkimg", ["/var/lib/mkimg"]))
         said = self.mkimg.ok(
             "run", "ci", "sh", "-c", "id -u; stat -c '%a %U' $MKIMG_ROOT; sha256sum < /usr/local/bin/mkimg; cat /etc/subuid;"
-            "/sbin/getcap /usr/bin/newuidmap /usr/bin/newgidmap; /sbin/ldconfig -p | grep -o 'libcurl.so.4 '; jq --version").stdout
+            "/sbin/getcap /usr/bin/newuidmap /usr/bin/newgidmap; jq --version").stdout
         self.assertEqual(said.splitlines()[:-1], [
             "1000", "700 mkimg", digest(os.path.abspath(MKIMG))[7:] + "  -", "mkimg:100000:65536",
-            "/usr/bin/newuidmap cap_setuid=ep", "/usr/bin/newgidmap cap_setgid=ep", "libcurl.so.4 "])
+            "/usr/bin/newuidmap cap_setuid=ep", "/usr/bin/newgidmap cap_setgid=ep"])
 
     def test_the_program_alone(self):
         self.build("--target", "mkimg", "-o", self.path("out"))

@@ -6,6 +6,7 @@ import struct
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 SOCKET = 41 if platform.machine() == "x86_64" else 198
+WRITE = 1 if platform.machine() == "x86_64" else 64
 
 
 def refuse(error, *numbers):
