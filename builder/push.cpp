@@ -247,9 +247,8 @@ class Push {
             // Not on the pool's threads: this is one of them, and all may be waiting here.
             ThreadPool one(1);
             registry::FetchServices with = services_.remote.services();
-            registry::Fetch fetch({with.store, one, with.retries, with.listener, with.cancel}, from, blob);
             try {
-                fetch.wait();
+                registry::fetch_blob({with.store, one, with.retries, with.listener, with.cancel}, from, blob);
             } catch (const Error& error) {
                 throw Error(error);  // not as a fault of the upload's own transfer, which is tried again
             }

@@ -22,8 +22,7 @@ bool arrived(registry::Fetch& fetch) {
     }
 }
 
-// Unpacks while the transfer runs. Wrong bytes may be those that an earlier try left, and then are asked for once more;
-// or a mirror's, and then the others are asked.
+// Unpacks while the transfer runs.
 void unpack(layers::LayerStore& layers, const registry::FetchServices& services, const RemoteLayers::Candidate& from,
             std::unique_ptr<registry::Fetch> fetch) {
     const oci::LayerOrigin& origin = from.origin;
@@ -35,9 +34,7 @@ void unpack(layers::LayerStore& layers, const registry::FetchServices& services,
             layers.add(origin.parent, *bytes, origin.diff, blob);
             return;
         } catch (const Error& error) {
-            if (error.code() != ErrorCode::corrupt || arrived(*fetch)) throw;
-            if (!fetch->resumed()) sources.erase(sources.begin());
-            if (sources.empty()) throw;
+            if (error.code() != ErrorCode::corrupt || arrived(*fetch) || !fetch->try_again(sources)) throw;
         }
         fetch = std::make_unique<registry::Fetch>(services, sources, origin.blob);
     }

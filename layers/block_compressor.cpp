@@ -41,6 +41,12 @@ class BlockCompressor::Job {
         return frame_;
     }
 
+    // Nobody will wait for it: it is not begun.
+    void give_up() {
+        const std::lock_guard lock(mutex_);
+        if (stage_ == Stage::queued) stage_ = Stage::done;
+    }
+
     // After wait(): nobody touches it any more.
     Slot take_slot() { return std::move(slot_); }
 
@@ -58,8 +64,10 @@ class BlockCompressor::Job {
 BlockCompressor::BlockCompressor(Sink& out, std::unique_ptr<BlockFormat> format, ThreadPool& pool)
     : out_(out), format_(std::move(format)), pool_(pool), most_jobs_(pool.size() + 2) {}
 
-// Jobs own what they work on: those still queued end without us.
-BlockCompressor::~BlockCompressor() = default;
+// Jobs own what they work on: one that runs ends without us.
+BlockCompressor::~BlockCompressor() {
+    for (const auto& job : running_) job->give_up();
+}
 
 void BlockCompressor::write(std::span<const std::byte> bytes) {
     const std::size_t block_size = format_->block_size();

@@ -155,8 +155,21 @@ void Fetch::wait() {
     Tail::wait_until_finished(*state_);
 }
 
-bool Fetch::resumed() const {
-    return state_->resumed;
+bool Fetch::try_again(std::vector<Repository>& sources) const {
+    if (!state_->resumed) sources.erase(sources.begin());
+    return !sources.empty();
+}
+
+void fetch_blob(const FetchServices& services, std::vector<Repository> sources, const oci::Descriptor& blob) {
+    for (;;) {
+        Fetch fetch(services, sources, blob);
+        try {
+            fetch.wait();
+            return;
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::corrupt || !fetch.try_again(sources)) throw;
+        }
+    }
 }
 
 }  // namespace mkimg::registry

@@ -35,13 +35,17 @@ class Fetch {
     std::unique_ptr<Source> open();
     // Until it lies in the store; throws what went wrong.
     void wait();
-    // True where it began with bytes that an earlier try had left: a wrong digest may be that one's fault.
-    bool resumed() const;
+    // After wrong bytes, which may be those that an earlier try had left, or a mirror's: takes the source that is to be
+    // asked no more from `sources`. False where none is left.
+    bool try_again(std::vector<Repository>& sources) const;
 
   private:
     struct State;
     class Tail;
     std::shared_ptr<State> state_;
 };
+
+// Brings the blob into the store, from the first of the sources that has the right bytes.
+void fetch_blob(const FetchServices& services, std::vector<Repository> sources, const oci::Descriptor& blob);
 
 }  // namespace mkimg::registry

@@ -127,8 +127,10 @@ std::optional<oci::Digest> Repository::find_manifest(const std::string& referenc
 }
 
 bool Repository::has_blob(const oci::Digest& digest) {
+    // 403: where the registry leads to a store of its own with an address that is good for GET alone. Who may not push
+    // is told so when the upload begins.
     const Response response = client_->send(path("blobs/" + digest.str()), get("HEAD"),
-                                            {.scopes = push_scope(), .accepted = {200, 400, 404, 405}});
+                                            {.scopes = push_scope(), .accepted = {200, 400, 403, 404, 405}});
     return response.status == 200;
 }
 

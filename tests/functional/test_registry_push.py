@@ -225,6 +225,24 @@ class Push(PushTestCase):
         self.assertLessEqual(len(registry.seen("POST", "mount=" + base.layers[0])), 3)
         self.pushed(registry, "last", "1")
 
+    def test_a_store_of_the_registry_that_answers_no_head(self):
+        """Whoever signs addresses for GET alone says 403 to others, wherever the blob lies."""
+        registry, store = self.serve(), self.serve()
+        store.fault("HEAD", "", instead(403), times=None)
+        registry.fault("HEAD", "/blobs/", lambda _, reply: Reply(307, {"Location": store.url("/blob?signature=x")}), times=None)
+        name = registry.host() + "/app:1"
+        self.make(name)
+        self.mkimg.ok("push", name)
+        self.pushed(registry, "app", "1")
+        self.assertNotEqual(store.seen("HEAD"), [])
+
+    def test_who_may_not_push_is_told_so(self):
+        registry = self.serve()
+        registry.fault("HEAD|POST|PUT", "/blobs/", instead(403), times=None)
+        name = registry.host() + "/app:1"
+        self.make(name)
+        self.check_message(self.mkimg.fails(1, "push", name), ["POST http://", "403", "anonymous"])
+
     def test_large_bodies_go_in_chunks_where_they_must(self):
         registry = self.serve()
         registry.body_limit = 5 << 20
@@ -445,6 +463,21 @@ class BuildAndPush(PushTestCase):
         self.write("context/Dockerfile", f"FROM {self.registry.host()}/base:1\nENV A=1\n")
         self.build("--push", "-t", target.host() + "/app:1")
         self.assertEqual(sha256(target.blobs["app"][base.layers[0]]), base.layers[0])
+
+    def test_a_base_whose_mirror_has_other_content(self):
+        """The layer was never needed here, and the next source is asked for it."""
+        origin, mirror, target = self.serve(), self.serve(), self.serve()
+        self.configure({origin.host(): {"mirrors": [mirror.url()]}})
+        base = Image()
+        for server in (origin, mirror):
+            server.add("base", "1", base)
+        mirror.blobs["base"][base.layers[0]] = b"x" * len(base.blobs[base.layers[0]])
+        self.write("context/Dockerfile", f"FROM {origin.host()}/base:1\nENV A=1\n")
+        self.mkimg.ok("build", "-q", "-t", "app", self.path("context"))
+        self.mkimg.ok("push", "app", target.host() + "/app:1")
+        self.assertEqual(len(mirror.seen("GET", base.layers[0])), 1)
+        self.assertEqual([layer["digest"] for layer in self.pushed(target, "app", "1")["layers"]], base.layers)
+        self.check_store()
 
     def test_a_base_that_is_not_to_be_had(self):
         """That is said, and not tried again for every try of the upload."""
