@@ -31,18 +31,26 @@ Compressor make_compressor(int level) {
 constexpr std::size_t piece_size = 64U << 10U;
 constexpr std::size_t sample_size = 4U << 10U;
 
-// Whether all values are about as frequent: the sum of their shares squared is 1/256 where they are equally so, and
-// may be `percent` of that. At 104 Huffman's code saves no more than 0.7 %.
-bool is_even(std::span<const std::byte> bytes, std::uint64_t percent) {
+constexpr std::size_t strip_size = 1U << 10U;
+constexpr std::size_t strip_distance = 4U << 10U;
+
+// Whether all values are about as frequent in strips of the bytes: the sum of their shares squared is 1/256 where they
+// are equally so, and may be `percent` of that. At 104 Huffman's code saves no more than 0.7 %.
+bool is_even(std::span<const std::byte> bytes, std::size_t distance, std::uint64_t percent) {
     std::array<std::array<std::uint32_t, 256>, 4> counts{};  // a single one would have to wait for itself
-    for (std::size_t i = 0; i < bytes.size(); ++i) ++counts[i % 4][std::to_integer<unsigned>(bytes[i])];
+    std::uint64_t counted = 0;
+    for (std::size_t at = 0; at < bytes.size(); at += distance) {
+        const auto strip = bytes.subspan(at, std::min(strip_size, bytes.size() - at));
+        for (std::size_t i = 0; i < strip.size(); ++i) ++counts[i % 4][std::to_integer<unsigned>(strip[i])];
+        counted += strip.size();
+    }
     std::uint64_t squares = 0;
     for (std::size_t value = 0; value < 256; ++value) {
         const std::uint64_t count =
             std::uint64_t{counts[0][value]} + counts[1][value] + counts[2][value] + counts[3][value];
         squares += count * count;
     }
-    return squares * 256 * 100 <= percent * bytes.size() * bytes.size();
+    return squares * 256 * 100 <= percent * counted * counted;
 }
 
 class GzipCodec final : public BlockCodec {
@@ -71,7 +79,7 @@ class GzipCodec final : public BlockCodec {
         if (piece.size() < sample_size) return false;
         const auto sample = piece.first(sample_size);
         // The sample tells most of what is not, and takes no time.
-        if (!is_even(sample, 120) || !is_even(piece, 104)) return false;
+        if (!is_even(sample, strip_size, 120) || !is_even(piece, strip_distance, 104)) return false;
         // Even bytes may still repeat.
         std::array<std::byte, sample_size> packed{};
         return ::libdeflate_deflate_compress(compressor_.get(), sample.data(), sample.size(), packed.data(),
