@@ -99,6 +99,7 @@ void Download::commit() {
 
 void Download::discard() noexcept {
     ::unlinkat(directory_.get(), digest_.hex().c_str(), 0);
+    discarded_ = true;
 }
 
 }  // namespace mkimg::oci

@@ -31,6 +31,8 @@ class Download {
     // All bytes are there: they become the blob. Throws Error(corrupt) where the digest is another one; nothing
     // of them stays then.
     void commit();
+    // What had come was wrong, and is gone: the next begin() starts with nothing.
+    bool discarded() const noexcept { return discarded_; }
 
   private:
     Download(Store& store, const Digest& digest, std::uint64_t size, UniqueFd directory, UniqueFd file);
@@ -44,6 +46,7 @@ class Download {
     UniqueFd file_;
     Sha256 hash_;
     std::uint64_t done_ = 0;
+    bool discarded_ = false;
 };
 
 }  // namespace mkimg::oci

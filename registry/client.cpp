@@ -54,6 +54,12 @@ std::string hint_for(int status, const std::string& host, const std::string& who
     return {};
 }
 
+// In contrast to what servers that speak TLS, too, say where they are asked in plain HTTP.
+bool is_of_a_registry(const Response& response) {
+    return response.status == 200 || response.status == 401 || response.header("docker-distribution-api-version") ||
+           response.header("content-type").value_or("").starts_with("application/json");
+}
+
 std::optional<std::chrono::seconds> retry_after_of(const Response& response) {
     const auto value = response.header("retry-after");
     return value ? parse_retry_after(*value) : std::nullopt;
@@ -110,17 +116,15 @@ struct Client::State {
     }
 
     // A registry on this machine most often speaks plain HTTP: asking so, as nobody, takes less time than to begin TLS.
-    // One that speaks TLS answers 400, leads there, or says nothing. Not where it is told whom to trust, or on the
-    // ports of the schemes.
+    // Not where it is told whom to trust, or on the ports of the schemes.
     std::optional<Response> ask_plainly(const std::string& path, Request request) {
         const Url plain = origin("http", host);
         const bool told = !settings.ca_files.empty() || !settings.client_certificate.empty();
-        if (told || !is_loopback(plain.host) || plain.port == 80) return std::nullopt;
+        if (told || !is_loopback(plain.host) || plain.port == 80 || plain.port == 443) return std::nullopt;
         request.url = at(plain, path);
         try {
             Response response = services.transport.send(request);
-            const bool elsewhere = response.status == 400 || is_redirect(response.status);
-            return elsewhere ? std::nullopt : std::optional(std::move(response));
+            return is_of_a_registry(response) ? std::optional(std::move(response)) : std::nullopt;
         } catch (const TransportError&) {
             return std::nullopt;
         }

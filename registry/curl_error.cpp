@@ -34,6 +34,8 @@ class Diagnosis {
             case CURLE_COULDNT_RESOLVE_PROXY:
                 temporary("cannot resolve the proxy's name", "check " + proxy_setting(request_.url));
             case CURLE_PROXY: permanent("the proxy refused the connection", "check " + proxy_setting(request_.url));
+            case CURLE_URL_MALFORMAT:  // not the registry's: libcurl has taken that apart for Url
+                permanent("the proxy's address can't be used", "check " + proxy_setting(request_.url));
             case CURLE_COULDNT_CONNECT: unreachable();
             case CURLE_OPERATION_TIMEDOUT: timed_out();
             case CURLE_GOT_NOTHING: temporary("the connection was closed without an answer");
@@ -71,11 +73,16 @@ class Diagnosis {
     }
     std::string message(const std::string& what) const { return exchange_.describe() + ": " + printable(what); }
 
+    std::string proxy_hint() const {
+        const std::string proxy = proxy_setting(request_.url);
+        return proxy.empty() ? "" : "check the proxy of " + proxy;
+    }
+
     [[noreturn]] void unreachable() const {
         const int error = static_cast<int>(get_info<long>(easy_, CURLINFO_OS_ERRNO));
-        const std::string proxy = proxy_setting(request_.url);
+        const std::string proxy = proxy_hint();
         temporary(error == 0 ? "cannot connect" : std::string("cannot connect: ") + std::strerror(error),
-                  !proxy.empty()          ? "check the proxy of " + proxy
+                  !proxy.empty()          ? proxy
                   : error == ECONNREFUSED ? "nothing listens at " + request_.url.authority() + ": is the port right?"
                                           : "");
     }
@@ -85,8 +92,8 @@ class Diagnosis {
             return fmt::format("{:g} s", static_cast<double>(time.count()) / 1000);
         };
         if (get_info<curl_off_t>(easy_, CURLINFO_PRETRANSFER_TIME_T) == 0) {
-            temporary("no connection within " +
-                      seconds(std::min(timeouts_.connect, request_.document ? timeouts_.document : timeouts_.connect)));
+            const auto limit = request_.document ? std::min(timeouts_.connect, timeouts_.document) : timeouts_.connect;
+            temporary("no connection within " + seconds(limit), proxy_hint());
         }
         if (request_.document) temporary("no whole answer within " + seconds(timeouts_.document));
         temporary("stalled: less than 1 KiB/s for " + seconds(timeouts_.stall));
@@ -121,6 +128,11 @@ class Diagnosis {
         if (reason.find("alert") != reason.npos) {
             permanent("the other side refused TLS: " + reason, client_certificate_hint());
         }
+        // Where its algorithms are not to be had.
+        for (const char* const sign : {"Insufficient randomness", "couldn't create a context"}) {
+            if (details_.find(sign) == details_.npos) continue;
+            permanent("OpenSSL can't begin TLS on this host: " + reason, "check its openssl.cnf, or $OPENSSL_CONF");
+        }
         // Reset or closed by a server that is overloaded or about to start.
         if (details_.find("routines:") == details_.npos || reason.find("unexpected eof") != reason.npos) {
             TransportError error(ErrorCode::unavailable, message("the connection broke off before TLS was agreed on"),
@@ -131,6 +143,12 @@ class Diagnosis {
     }
 
     [[noreturn]] void untrusted() const {
+        if (get_info<long>(easy_, CURLINFO_PROXY_SSL_VERIFYRESULT) != 0) {
+            throw TransportError(ErrorCode::denied, message("the proxy's certificate is not trusted: " + tls_reason()),
+                                 "check " + proxy_setting(request_.url) +
+                                     "; its CA must be one of the system's, or of those in $SSL_CERT_FILE",
+                                 false);
+        }
         const std::string host = request_.url.authority();
         const long result = get_info<long>(easy_, CURLINFO_SSL_VERIFYRESULT);
         std::string what = "the certificate is not trusted: " + tls_reason();

@@ -16,6 +16,8 @@
 namespace mkimg::registry {
 namespace {
 
+static_assert(LIBCURL_VERSION_NUM >= 0x075700, "libcurl 7.87 brought CURLOPT_QUICK_EXIT");
+
 constexpr long buffer_size = 512L << 10U;
 constexpr long stall_bytes = 1024;  // per second
 

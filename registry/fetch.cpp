@@ -35,19 +35,24 @@ struct Fetch::State {
             tell(Transfer::State::exists);
             return;
         }
-        resumed = download->done() > 0;
+        const bool resumed = download->done() > 0;
         set_file(download->reader(), download->done());
         tell(Transfer::State::running);
-        read_blob(
-            sources, blob, download->done(),
-            [&](std::span<const std::byte> bytes) {
-                throw_if_abandoned();
-                download->write(bytes);
-                set_available(download->done());
-                tell(Transfer::State::running);
-            },
-            services.retries, services.cancel);
-        download->commit();
+        try {
+            read_blob(
+                sources, blob, download->done(),
+                [&](std::span<const std::byte> bytes) {
+                    throw_if_abandoned();
+                    download->write(bytes);
+                    set_available(download->done());
+                    tell(Transfer::State::running);
+                },
+                services.retries, services.cancel);
+            download->commit();
+        } catch (...) {
+            bad_start = resumed && download->discarded();
+            throw;
+        }
         tell(Transfer::State::done);
     }
 
@@ -94,7 +99,7 @@ struct Fetch::State {
     const std::vector<Repository> sources;
     const oci::Descriptor blob;
     std::atomic<bool> abandoned{false};
-    std::atomic<bool> resumed{false};
+    std::atomic<bool> bad_start{false};  // wrong bytes, of which an earlier try had brought some
 
     std::mutex mutex;
     std::condition_variable changed;
@@ -156,7 +161,7 @@ void Fetch::wait() {
 }
 
 bool Fetch::try_again(std::vector<Repository>& sources) const {
-    if (!state_->resumed) sources.erase(sources.begin());
+    if (!state_->bad_start) sources.erase(sources.begin());
     return !sources.empty();
 }
 

@@ -1,8 +1,10 @@
 #include "registry/proxy.h"
 
-#include <array>
+#include <algorithm>
 #include <cstdlib>
+#include <new>
 #include <utility>
+#include <vector>
 
 #include "base/text.h"
 #include "registry/curl_options.h"
@@ -11,6 +13,8 @@ namespace mkimg::registry {
 namespace {
 
 using Variable = std::pair<const char*, const char*>;  // name and value
+
+const std::vector<std::string> schemes{"http", "https", "socks4", "socks4a", "socks5", "socks5h"};
 
 // In libcurl's order; {nullptr, nullptr} where none is set.
 Variable find_variable(const Url& url) {
@@ -23,12 +27,43 @@ Variable find_variable(const Url& url) {
     return {nullptr, nullptr};
 }
 
+// libcurl passes over a user or password that it cannot decode, and then reaches the registry without the proxy; of
+// other faults it does not say that they are the proxy's.
+void check(const Url& url, const char* name, const char* value) {
+    const CurlUrl parsed(curl_url());
+    if (!parsed) throw std::bad_alloc();
+    const auto part = [&](CURLUPart which, unsigned flags) {
+        char* raw = nullptr;
+        const CURLUcode code = curl_url_get(parsed.get(), which, &raw, flags);
+        const CurlText text(raw);
+        return std::pair(code, std::string(raw == nullptr ? "" : raw));
+    };
+    std::string why;
+    const CURLUcode code =
+        curl_url_set(parsed.get(), CURLUPART_URL, value, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME);
+    if (code != CURLUE_OK) {
+        why = curl_url_strerror(code);
+    } else {
+        const std::string scheme = part(CURLUPART_SCHEME, 0).second;
+        if (std::find(schemes.begin(), schemes.end(), to_lower(scheme)) == schemes.end()) {
+            why = "its scheme is " + printable(scheme) + ", and not one of " + join(schemes, ", ");
+        }
+        if (part(CURLUPART_USER, CURLU_URLDECODE).first == CURLUE_URLDECODE ||
+            part(CURLUPART_PASSWORD, CURLU_URLDECODE).first == CURLUE_URLDECODE) {
+            why = "its user or password is not well encoded";
+        }
+    }
+    if (why.empty()) return;
+    throw Error(ErrorCode::usage, std::string(name) + " names no proxy: " + why, "check " + proxy_setting(url));
+}
+
 }  // namespace
 
 void set_proxy(CURL* easy, const Url& url) {
     if (is_loopback(url.host)) {
         set_option(easy, CURLOPT_PROXY, "");
     } else if (const auto [name, value] = find_variable(url); name != nullptr) {
+        check(url, name, value);
         set_option(easy, CURLOPT_PROXY, value);
     }
 }

@@ -9,7 +9,8 @@
 namespace mkimg::registry {
 
 // libcurl reads http_proxy, https_proxy, all_proxy and no_proxy itself. It leaves out HTTP_PROXY, for in a CGI
-// program a request's "Proxy:" header sets that; mkimg is none. Loopback hosts are never reached by a proxy.
+// program a request's "Proxy:" header sets that; mkimg is none. Loopback hosts are never reached by a proxy. Throws
+// Error(usage) where the variable names no proxy that libcurl can use.
 void set_proxy(CURL* easy, const Url& url);
 
 // "https_proxy=proxy.example.com:3128", the variable that counts for `url`, without user information; empty

@@ -54,7 +54,7 @@ class Registries {
     ThreadPool transfers_{6};
 };
 
-// Loads libcurl on a thread of its own, which takes as long as to open a store: for commands that are sure to ask a
+// Starts libcurl on a thread of its own, which takes as long as to open a store: for commands that are sure to ask a
 // registry. Where it fails, the first request says so.
 std::future<void> preload();
 

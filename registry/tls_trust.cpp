@@ -21,6 +21,7 @@ constexpr std::array bundles{
     "/etc/pki/tls/certs/ca-bundle.crt",    // Fedora, RHEL
     "/etc/ssl/ca-bundle.pem",              // openSUSE
     "/etc/ssl/cert.pem",                   // Alpine
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
 };
 
 // $SSL_CERT_FILE, else the first bundle that there is. Where there is none, the first, for a message to name.
@@ -61,6 +62,10 @@ const TlsTrust::Trust& TlsTrust::find(const std::string& authority) {
 }
 
 void TlsTrust::apply(CURL* easy, const Request& request) {
+    const std::string system = system_bundle();
+    set_option(easy, CURLOPT_PROXY_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+    set_option(easy, CURLOPT_PROXY_CAPATH, static_cast<char*>(nullptr));
+    set_option(easy, CURLOPT_PROXY_CAINFO, system.c_str());
     if (request.url.scheme != "https") return;
     const Trust& trust = find(request.url.authority());
     set_option(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
@@ -68,7 +73,6 @@ void TlsTrust::apply(CURL* easy, const Request& request) {
         set_option(easy, CURLOPT_SSLCERT, trust.host.client_certificate.c_str());
         set_option(easy, CURLOPT_SSLKEY, trust.host.client_key.c_str());
     }
-    const std::string system = system_bundle();
     // $SSL_CERT_FILE is all that is trusted; and without a directory libcurl reads the file once, not for each
     // connection.
     set_option(easy, CURLOPT_CAPATH, static_cast<char*>(nullptr));

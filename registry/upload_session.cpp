@@ -41,7 +41,13 @@ void UploadSession::take_location(const Response& response, const Url& base) {
         throw Error(ErrorCode::corrupt,
                     repository_.str() + ": the registry began an upload and gave no Location for it");
     }
-    Url url = base.resolve(*location);
+    Url url;
+    try {
+        url = base.resolve(*location);
+    } catch (Error& error) {
+        error.add_context(repository_.str() + ": the upload's Location");
+        throw;
+    }
     // As for redirects: what was https stays https.
     const Url root = client_.root();
     const bool plain = root.scheme == "http" && (url.host == root.host || is_loopback(url.host));

@@ -9,7 +9,7 @@ import unittest
 
 from support import MKIMG, Mkimg, layer_tar
 from support.builds import base_tar
-from support.http_server import Reply, change_body, drip, reset_connection, silence
+from support.http_server import Reply, change_body, cut, drip, instead, reset_connection, silence
 from support.mapped_code import addresses, mapped_pages
 from support.peers import skopeo
 from support.registry_case import RegistryTestCase, authority, sha256
@@ -176,6 +176,42 @@ class Pull(RegistryTestCase):
         only = origin.add("app", "2", image_of("only there"))
         self.assertEqual(self.mkimg.ok("pull", origin.host() + "/app:2").stdout, only.id + "\n")
 
+    def test_a_half_fetched_layer_that_is_not_to_be_had(self):
+        """Every answer ends it, and what had come stays for another time."""
+        layer = layer_tar([("big", noise(400_000))])
+        answers = {
+            "gone": instead(410), "for legal reasons": instead(451), "a teapot": instead(418),
+            "another part": lambda _, reply: Reply(206, {"Content-Range": "bytes 0-5/6"}, b"123456"),
+            "too much": lambda _, reply: Reply(200, {}, bytes(500_000)),
+        }
+        for what, answer in answers.items():
+            for mirrored in (False, True):
+                with self.subTest(what, mirrored=mirrored):
+                    registry, mirror, target = self.serve(), self.serve(), self.serve()
+                    mirrors = {"mirrors": [mirror.url()]} if mirrored else {}
+                    self.configure({registry.host(): mirrors}, retries={"attempts": 2})
+                    image = Image([layer])
+                    for server in (registry, mirror):
+                        server.add("app", "1", image)
+                    mkimg = self.another_store(f"store-{what}-{mirrored}")
+                    first = mirror if mirrored else registry
+                    for server in (registry, mirror):
+                        server.fault("GET", image.layers[0], cut(100_000))
+                        server.fault("GET", image.layers[0], instead(404), times=None)
+                    mkimg.fails(1, "pull", registry.host() + "/app:1")
+                    for server in (registry, mirror):
+                        server.faults.clear()
+                        server.fault("GET", image.layers[0], answer, times=None)
+                        server.forget()
+                    self.check_message(mkimg.fails(1, "pull", registry.host() + "/app:1"))
+                    self.assertLessEqual(len(first.seen("GET", image.layers[0])), 4)
+                    # And where it is fetched to be pushed.
+                    self.write("context/Dockerfile", f"FROM {registry.host()}/app:1\nENV A=1\n")
+                    mkimg.ok("build", "-q", "-t", "made", self.path("context"))
+                    self.check_message(mkimg.fails(1, "push", "made", target.host() + "/made:1"))
+                    self.assertLessEqual(len(first.seen("GET", image.layers[0])), 8)
+                    self.check_store(mkimg)
+
     def test_a_mirror_with_other_content(self):
         """What it sends is thrown away, and comes from the registry itself: neat bytes and packed ones."""
         for compression in ("plain", "gzip"):
@@ -228,6 +264,37 @@ class Pull(RegistryTestCase):
             refused = self.mkimg.fails(1, "pull", "registry.example.com:5000/app:1", env={"ALL_PROXY": proxy.url("alice:x")})
             self.check_message(refused, ["ALL_PROXY", "127.0.0.1"])
             self.assertNotIn(SocksProxy.GSSAPI, b"".join(proxy.offered))
+
+    def test_proxies_that_are_none(self):
+        """None of them is passed over, as if the registry were to be reached without it."""
+        name = "registry.example.com:5000/app:1"
+        for proxy, status, word in (
+                ("http://u%0a:x@127.0.0.1:9", 2, "user or password"), ("http://u:%00x@127.0.0.1:9", 2, "user or password"),
+                ("socks5h://%ff%01:x@127.0.0.1:9", 2, "user or password"), ("ldap://127.0.0.1:9", 2, "ldap"),
+                ("rtmp://127.0.0.1:9", 2, "rtmp"), ("file:///etc/passwd", 2, "file"), ("http://127.0.0.1:99999", 2, "ort number"),
+                ("http://127.0.0.1:9", 1, "127.0.0.1:9"), ("http://b\xfccher.example:3128", 1, "proxy")):
+            refused = self.mkimg.fails(status, "pull", name, env={"ALL_PROXY": proxy})
+            self.check_message(refused, [word, "ALL_PROXY"])
+
+    def test_a_proxy_that_speaks_tls(self):
+        proxy = self.serve(certificate=authority().server())
+        image = proxy.add("app", "1", Image())
+        name = "registry.example.com:5000"
+        settings = {"http_proxy": proxy.url(), "https_proxy": proxy.url()}
+        refused = self.mkimg.fails(1, "pull", "--insecure-registry", name, name + "/app:1", env=settings)
+        self.check_message(refused, ["proxy's certificate", "SSL_CERT_FILE", proxy.host()])
+        pulled = self.mkimg.ok("pull", "--insecure-registry", name, name + "/app:1",
+                               env={**settings, "SSL_CERT_FILE": authority().ca})
+        self.assertEqual(pulled.stdout, image.id + "\n")
+
+    def test_an_openssl_that_cannot_speak_tls(self):
+        """That is no reason to speak plain HTTP."""
+        registry = self.serve(certificate=authority().server())
+        registry.add("app", "1", Image())
+        settings = self.write("openssl.cnf", "openssl_conf = all\n[all]\nalg_section = algorithms\n[algorithms]\ndefault_properties = fips=yes\n")
+        for options in ((), ("--insecure-registry", registry.host())):
+            refused = self.mkimg.fails(1, "pull", *options, registry.host() + "/app:1", env={"OPENSSL_CONF": settings})
+            self.check_message(refused, ["OpenSSL", "OPENSSL_CONF"])
 
     def test_what_asks_for_kerberos_alone(self):
         registry = self.serve()

@@ -172,10 +172,15 @@ TEST_F(ClientTest, PlainHttpIsForLoopbackAndWhatTheUserNames) {
 }
 
 TEST_F(ClientTest, TlsOnLoopbackIsFound) {
-    // As servers that speak TLS answer plain HTTP: so, with a redirect, or by closing the connection.
-    for (const auto& answer : {FakeTransport::Answer([](const Request&) { return Response{.status = 400}; }),
-                               FakeTransport::Answer([](const Request&) { return redirect("https://localhost/"); }),
-                               failing(true), failing(false)}) {
+    // As servers that speak TLS answer plain HTTP: by a status, with a redirect, or by closing the connection.
+    std::vector<FakeTransport::Answer> answers{failing(true), failing(false)};
+    answers.emplace_back([](const Request&) { return redirect("https://localhost/"); });
+    for (const int status : {400, 403, 404, 421, 426, 497, 503}) {
+        answers.emplace_back([status](const Request&) {
+            return Response{.status = status, .headers = {{"content-type", "text/html"}}};
+        });
+    }
+    for (const auto& answer : answers) {
         FakeRegistry one;
         one.transport.on("GET http://localhost:5000/v2/app/blobs/x", answer);
         one.transport.on("GET https://localhost:5000/v2/", {.status = 200});
@@ -197,9 +202,14 @@ TEST_F(ClientTest, PlainHttpOnLoopbackIsFoundByTheRequestItself) {
 TEST_F(ClientTest, WhatTheFindingRequestIsAnsweredCounts) {
     const char* plain = "GET http://localhost:5000/v2/app/blobs/x";
     FakeRegistry none;
-    none.transport.on(plain, {.status = 404});
+    none.transport.on(plain, {.status = 404, .headers = {{"docker-distribution-api-version", "registry/2.0"}}});
     EXPECT_THROW(none.client("localhost:5000").send("/v2/app/blobs/x", {}, {}), HttpError);
     EXPECT_THAT(none.transport.lines(), ElementsAre(plain));
+
+    FakeRegistry busy;
+    busy.transport.on(plain, {.status = 503, .headers = {{"content-type", "application/json; charset=utf-8"}}});
+    EXPECT_THROW(busy.client("localhost:5000").send("/v2/app/blobs/x", {}, {}), HttpError);
+    EXPECT_THAT(busy.transport.lines(), ElementsAre(plain, plain, plain));
 
     FakeRegistry asking;
     asking.transport.on(plain, asks_for_basic()).on(plain, {.status = 200});
@@ -217,6 +227,12 @@ TEST_F(ClientTest, WhatChangesSomethingIsNotSentToFindOut) {
     request.method = "PUT";
     registry.client("localhost:5000").send("/v2/app/manifests/1", request, {.accepted = {201}});
     EXPECT_THAT(transport.lines(), ElementsAre("GET http://localhost:5000/v2/", put));
+}
+
+TEST_F(ClientTest, ThePortOfHttpsIsAskedForTls) {
+    transport.on("GET https://localhost/v2/app/blobs/x", {.status = 200});
+    get("localhost:443");
+    for (const std::string& line : transport.lines()) EXPECT_THAT(line, HasSubstr("https://"));
 }
 
 TEST_F(ClientTest, ACertificateThatIsRefusedIsNoReasonForPlainHttp) {
