@@ -1,5 +1,5 @@
-# libcurl with what HTTP and TLS need of its libraries, linked like the others: to load Debian's libcurl with its
-# thirty shared libraries takes three times as long as a push with nothing new.
+# libcurl with what HTTP and TLS need of its libraries, linked like the others: to load Debian's shared one, with the
+# thirty that it brings, takes as long as a whole push with nothing new.
 mkimg_dependency(curl curl/curl.h)
 if(MKIMG_LIB_curl MATCHES "\\.a$")
   mkimg_dependency(ssl openssl/ssl.h)

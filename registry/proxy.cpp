@@ -1,10 +1,11 @@
 #include "registry/proxy.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <new>
+#include <string_view>
 #include <utility>
-#include <vector>
 
 #include "base/text.h"
 #include "registry/curl_options.h"
@@ -14,7 +15,7 @@ namespace {
 
 using Variable = std::pair<const char*, const char*>;  // name and value
 
-const std::vector<std::string> schemes{"http", "https", "socks4", "socks4a", "socks5", "socks5h"};
+constexpr std::array<std::string_view, 6> schemes{"http", "https", "socks4", "socks4a", "socks5", "socks5h"};
 
 // In libcurl's order; {nullptr, nullptr} where none is set.
 Variable find_variable(const Url& url) {
@@ -46,7 +47,8 @@ void check(const Url& url, const char* name, const char* value) {
     } else {
         const std::string scheme = part(CURLUPART_SCHEME, 0).second;
         if (std::find(schemes.begin(), schemes.end(), to_lower(scheme)) == schemes.end()) {
-            why = "its scheme is " + printable(scheme) + ", and not one of " + join(schemes, ", ");
+            why = "its scheme is " + printable(scheme) +
+                  ", which is none of http, https, socks4, socks4a, socks5, socks5h";
         }
         if (part(CURLUPART_USER, CURLU_URLDECODE).first == CURLUE_URLDECODE ||
             part(CURLUPART_PASSWORD, CURLU_URLDECODE).first == CURLUE_URLDECODE) {
