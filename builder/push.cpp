@@ -149,7 +149,7 @@ class Push {
         const layers::CompressionSpec spec = options_.compression.value_or(layers::CompressionSpec{});
         const std::string type(layer_media_type(spec.format, oci_types_));
         if (const auto blob = services_.layers.find_blob(diff, spec)) {
-            const oci::Descriptor descriptor{type, blob->digest, blob->size, {}, {}};
+            oci::Descriptor descriptor{type, blob->digest, blob->size, {}, {}};
             start_upload(descriptor);
             return descriptor;
         }
@@ -162,7 +162,7 @@ class Push {
                 services_.registries.cancel().check();
                 growing->grow(file, bytes);
             });
-            const oci::Descriptor descriptor{type, blob.digest, blob.size, {}, {}};
+            oci::Descriptor descriptor{type, blob.digest, blob.size, {}, {}};
             if (layer.tar_size >= worth_streaming) started_.insert(blob.digest);
             growing->finish(descriptor);
             start_upload(descriptor);  // goes out while the next layer is compressed

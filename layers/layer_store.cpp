@@ -86,7 +86,7 @@ std::optional<LayerRow> load_layer(Database& db, const oci::ChainId& chain) {
                                   row.integer(5) != 0,
                                   row.integer(6)};
                    if (!row.is_null(1)) layer.layer.parent = chain_of(row.text(1));
-                   found = std::move(layer);
+                   found = layer;
                });
     return found;
 }
@@ -116,11 +116,11 @@ std::optional<Layer> LayerStore::State::find(const oci::ChainId& chain) {
         auto row = load_layer(store.db(), *at);
         if (!row) return std::nullopt;
         at = row->layer.parent;
-        fresh.push_back(std::move(*row));
+        fresh.push_back(*row);
     }
-    for (LayerRow& row : fresh) {
+    for (const LayerRow& row : fresh) {
         if (row.last_used + use_granularity < now()) used.insert(row.layer.chain);
-        known.emplace(row.layer.chain, std::move(row.layer));
+        known.emplace(row.layer.chain, row.layer);
     }
     return known.at(chain);
 }
@@ -137,10 +137,10 @@ std::vector<Layer> LayerStore::stack(const oci::ChainId& top) {
     if (state_->provider && !find(top)) state_->provider(top);
     std::vector<Layer> layers;
     for (std::optional<oci::ChainId> at = top; at; at = layers.back().parent) {
-        auto layer = find(*at);
+        const auto layer = find(*at);
         if (!layer)
             throw Error(ErrorCode::not_found, "the store lacks layer " + at->str(), "pull or build its image again");
-        layers.push_back(std::move(*layer));
+        layers.push_back(*layer);
     }
     std::reverse(layers.begin(), layers.end());
     return layers;

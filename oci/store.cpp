@@ -182,7 +182,7 @@ std::string Store::default_root() {
         const char* value = std::getenv(name);
         return std::string(value == nullptr ? "" : value);
     };
-    if (const std::string root = variable("MKIMG_ROOT"); !root.empty()) return root;
+    if (std::string root = variable("MKIMG_ROOT"); !root.empty()) return root;
     if (::geteuid() == 0) return "/var/lib/mkimg";
     // The XDG specification: a relative path is to be ignored.
     if (const std::string data = variable("XDG_DATA_HOME"); data.starts_with('/')) return data + "/mkimg";

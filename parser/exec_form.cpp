@@ -23,7 +23,7 @@ struct Strings {
             const bool low = units[i] >= 0xDC00 && units[i] < 0xE000;
             const bool pair = high && i + 1 < units.size() && units[i + 1] >= 0xDC00 && units[i + 1] < 0xE000;
             if (pair) {
-                characters += 0x10000 + ((units[i] - 0xD800) << 10U) + (units[i + 1] - 0xDC00);
+                characters += char32_t{0x10000U + ((units[i] - 0xD800U) << 10U) + (units[i + 1] - 0xDC00U)};
                 ++i;
             } else {
                 characters += high || low ? U'\uFFFD' : units[i];

@@ -77,7 +77,8 @@ void wipe_arguments() {
     for (const std::size_t field : {arg_start, arg_start + 2}) {
         const auto from = parse_u64(fields.at(field));
         const auto to = parse_u64(fields.at(field + 1));
-        if (from && to && *from < *to) std::memset(reinterpret_cast<void*>(*from), 0, *to - *from);
+        if (!from || !to || *from >= *to) continue;
+        std::memset(reinterpret_cast<void*>(*from), 0, *to - *from);  // NOLINT(performance-no-int-to-ptr): the kernel's
     }
 }
 
