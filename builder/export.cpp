@@ -137,6 +137,7 @@ std::vector<Exported> export_images(oci::Store& store, layers::LayerStore& layer
         throw std::move(error.add_context("write " + (output.destination == "-" ? "stdout" : output.destination)));
     }
     std::vector<Exported> exported;
+    exported.reserve(named.size());
     for (const auto& image : named) exported.push_back({image.id, std::nullopt, image.names});
     return exported;
 }

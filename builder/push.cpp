@@ -305,6 +305,7 @@ std::vector<Pushed> push_image(const PushServices& services, const oci::Digest& 
     }
     for (const auto& push : pushes) push->send(names.size() > 1);
     std::vector<Pushed> pushed;
+    pushed.reserve(pushes.size());
     for (const auto& push : pushes) pushed.push_back(push->put_tags());
     return pushed;
 }

@@ -51,6 +51,7 @@ class Fsck {
     std::vector<std::pair<Item, std::string>> verify(const std::vector<Item>& items,
                                                      const std::function<std::string(const Item&)>& check) {
         std::vector<std::future<std::string>> answers;
+        answers.reserve(items.size());
         for (const Item& item : items) {
             answers.push_back(pool_.submit([&check, &item] {
                 try {

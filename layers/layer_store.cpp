@@ -66,6 +66,7 @@ UniqueFd open_diff(const oci::Store& store, const oci::ChainId& chain) {
 
 std::vector<int> descriptors(const std::vector<UniqueFd>& fds) {
     std::vector<int> out;
+    out.reserve(fds.size());
     for (const UniqueFd& fd : fds) out.push_back(fd.get());
     return out;
 }

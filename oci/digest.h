@@ -39,6 +39,7 @@ class Sha256Id {
     std::string str() const { return "sha256:" + hex(); }
     const Sha256Bytes& bytes() const noexcept { return bytes_; }
 
+    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means code of the compiler's
     friend auto operator<=>(const Sha256Id&, const Sha256Id&) = default;
 
   private:

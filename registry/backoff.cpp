@@ -70,7 +70,7 @@ bool Backoff::wait(std::optional<seconds> retry_after) {
 std::optional<seconds> parse_retry_after(std::string_view value) {
     const std::string_view text = trim(value);
     constexpr std::int64_t longest = 100LL * 365 * 24 * 3600;  // more is the same: nobody waits for it
-    const bool number = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+    const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
     if (number) {
         const auto count = parse_u64(text).value_or(longest);
         return seconds(std::min<std::uint64_t>(count, longest));

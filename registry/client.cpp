@@ -107,7 +107,11 @@ struct Client::State {
         root = origin("https", host);
         if (may_be_plain(root)) {
             answer = ask_plainly(path, request);
-            if (answer || !speaks_tls(root)) root = origin("http", host);
+            if ((answer && is_of_a_registry(*answer)) || !speaks_tls(root)) {
+                root = origin("http", host);
+            } else {
+                answer.reset();
+            }
         }
         authenticator = std::make_unique<Authenticator>(host, root, &services.keychain, [this](const Request& asking) {
             return send_with_retries(asking, nullptr, true);
@@ -116,15 +120,14 @@ struct Client::State {
     }
 
     // A registry on this machine most often speaks plain HTTP: asking so, as nobody, takes less time than to begin TLS.
-    // Not where it is told whom to trust, or on the ports of the schemes.
+    // What was answered, by whomever. Not where it is told whom to trust, or on the ports of the schemes.
     std::optional<Response> ask_plainly(const std::string& path, Request request) {
         const Url plain = origin("http", host);
         const bool told = !settings.ca_files.empty() || !settings.client_certificate.empty();
         if (told || !is_loopback(plain.host) || plain.port == 80 || plain.port == 443) return std::nullopt;
         request.url = at(plain, path);
         try {
-            Response response = services.transport.send(request);
-            return is_of_a_registry(response) ? std::optional(std::move(response)) : std::nullopt;
+            return services.transport.send(request);
         } catch (const TransportError&) {
             return std::nullopt;
         }

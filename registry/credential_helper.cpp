@@ -190,7 +190,8 @@ CredentialHelper::Outcome CredentialHelper::run(const char* action, const std::s
 // A credential in what it said, or the secret that it was given, is not shown.
 void CredentialHelper::fail(const char* action, const Outcome& outcome, std::string_view secret) const {
     const std::string_view said = outcome.said();
-    const bool tells = said.find('{') != std::string::npos || (!secret.empty() && said.find(secret) != said.npos);
+    const bool tells =
+        said.find('{') != std::string::npos || (!secret.empty() && said.find(secret) != std::string_view::npos);
     const std::string line = tells ? std::string() : first_line(said);
     const std::string status = WIFEXITED(outcome.status)
                                    ? "exit status " + std::to_string(WEXITSTATUS(outcome.status))

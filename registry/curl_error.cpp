@@ -101,7 +101,7 @@ class Diagnosis {
 
     [[noreturn]] void broken_off() const {
         // With TLS 1.3 the refusal of a client's certificate comes after the handshake.
-        if (details_.find("alert") != details_.npos) {
+        if (details_.find("alert") != std::string_view::npos) {
             permanent("the other side refused TLS: " + tls_reason(), client_certificate_hint());
         }
         const long proxy_status = get_info<long>(easy_, CURLINFO_HTTP_CONNECTCODE);
@@ -119,22 +119,23 @@ class Diagnosis {
     [[noreturn]] void no_tls() const {
         const std::string reason = tls_reason();
         for (const char* const sign : {"wrong version number", "packet length too long", "unknown protocol"}) {
-            if (reason.find(sign) == reason.npos) continue;
+            if (reason.find(sign) == std::string_view::npos) continue;
             TransportError error(
                 ErrorCode::unavailable, message("the other side does not speak TLS"),
                 "a registry without TLS must be named: --insecure-registry " + request_.url.authority(), false);
             throw error.set_not_tls();
         }
-        if (reason.find("alert") != reason.npos) {
+        if (reason.find("alert") != std::string_view::npos) {
             permanent("the other side refused TLS: " + reason, client_certificate_hint());
         }
         // Where its algorithms are not to be had.
         for (const char* const sign : {"Insufficient randomness", "couldn't create a context"}) {
-            if (details_.find(sign) == details_.npos) continue;
+            if (details_.find(sign) == std::string_view::npos) continue;
             permanent("OpenSSL can't begin TLS on this host: " + reason, "check its openssl.cnf, or $OPENSSL_CONF");
         }
         // Reset or closed by a server that is overloaded or about to start.
-        if (details_.find("routines:") == details_.npos || reason.find("unexpected eof") != reason.npos) {
+        if (details_.find("routines:") == std::string_view::npos ||
+            reason.find("unexpected eof") != std::string_view::npos) {
             TransportError error(ErrorCode::unavailable, message("the connection broke off before TLS was agreed on"),
                                  "", true);
             throw error.set_not_tls();
@@ -154,7 +155,7 @@ class Diagnosis {
         std::string what = "the certificate is not trusted: " + tls_reason();
         std::string hint =
             "if it is your registry's own, give its CA: --registry-ca FILE, or /etc/docker/certs.d/" + host + "/ca.crt";
-        if (details_.find("target host name") != details_.npos) {
+        if (details_.find("target host name") != std::string_view::npos) {
             what = "the certificate is for another host: " + tls_reason();
             hint = "name the registry as its certificate does, or give it one for " + request_.url.host;
         } else if (result == has_expired || result == not_yet_valid) {
@@ -166,7 +167,7 @@ class Diagnosis {
     // "error:0A00010B:SSL routines::wrong version number, errno 0" -> "wrong version number".
     std::string tls_reason() const {
         std::string_view text = details_;
-        if (const auto at = text.rfind("::"); at != text.npos) {
+        if (const auto at = text.rfind("::"); at != std::string_view::npos) {
             text.remove_prefix(at + 2);
             text = text.substr(0, text.find(", errno"));
         }

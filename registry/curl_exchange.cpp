@@ -145,7 +145,7 @@ void CurlExchange::status_line(std::string_view line) {
     head_complete_ = cut_ = false;
     received_ = 0;
     const std::size_t blank = line.find(' ');
-    const auto status = blank == line.npos ? std::nullopt : parse_u64(line.substr(blank + 1, 3));
+    const auto status = blank == std::string_view::npos ? std::nullopt : parse_u64(line.substr(blank + 1, 3));
     response_.status = status ? static_cast<int>(*status) : 0;
 }
 
@@ -156,7 +156,7 @@ void CurlExchange::field(std::string_view line) {
         return;
     }
     const std::size_t colon = line.find(':');
-    if (colon == line.npos) return;
+    if (colon == std::string_view::npos) return;
     response_.headers.emplace_back(to_lower(trim(line.substr(0, colon))), trim(line.substr(colon + 1)));
 }
 

@@ -74,8 +74,8 @@ std::string proxy_setting(const Url& url) {
     const auto [name, value] = find_variable(url);
     if (name == nullptr || is_loopback(url.host)) return {};
     std::string_view proxy = value;
-    if (const auto scheme = proxy.find("://"); scheme != proxy.npos) proxy.remove_prefix(scheme + 3);
-    if (const auto user = proxy.rfind('@'); user != proxy.npos) proxy.remove_prefix(user + 1);
+    if (const auto scheme = proxy.find("://"); scheme != std::string_view::npos) proxy.remove_prefix(scheme + 3);
+    if (const auto user = proxy.rfind('@'); user != std::string_view::npos) proxy.remove_prefix(user + 1);
     return printable(std::string(name) + "=" + std::string(proxy.substr(0, proxy.find_first_of("/?#"))));
 }
 

@@ -98,7 +98,7 @@ HostConfig RegistryConfig::host(std::string_view host) const {
     std::vector<std::string> spellings{name};
     if (name == "docker.io") {
         spellings.insert(spellings.end(), {"registry-1.docker.io", "index.docker.io"});
-    } else if (name.ends_with(']') || name.find(':') == name.npos) {
+    } else if (name.ends_with(']') || name.find(':') == std::string_view::npos) {
         spellings.push_back(name + ":443");
     }
     std::vector<std::string> roots{system_certificates};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <string_view>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -35,8 +36,8 @@ std::string system_bundle() {
 
 std::string read_certificates(const std::string& file) {
     const std::string text = read_file(file, largest_bundle);
-    if (text.find("-----BEGIN CERTIFICATE-----") == text.npos &&
-        text.find("-----BEGIN TRUSTED CERTIFICATE-----") == text.npos) {
+    if (text.find("-----BEGIN CERTIFICATE-----") == std::string_view::npos &&
+        text.find("-----BEGIN TRUSTED CERTIFICATE-----") == std::string_view::npos) {
         throw Error(ErrorCode::usage, file + " holds no certificate in PEM form",
                     "a certificate in DER form is converted by: openssl x509 -inform der -in FILE");
     }

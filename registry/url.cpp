@@ -21,7 +21,8 @@ constexpr std::string_view lower = "abcdefghijklmnopqrstuvwxyz";
 constexpr std::string_view upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 bool is_in(char c, std::initializer_list<std::string_view> sets) {
-    return std::any_of(sets.begin(), sets.end(), [c](std::string_view set) { return set.find(c) != set.npos; });
+    return std::any_of(sets.begin(), sets.end(),
+                       [c](std::string_view set) { return set.find(c) != std::string_view::npos; });
 }
 
 // What may be shown of a text that is no URL mkimg takes: no query, no user information.
@@ -29,7 +30,7 @@ std::string shown(std::string_view text) {
     constexpr std::size_t longest = 200;
     text = text.substr(0, text.find_first_of("?#"));
     const std::size_t at = text.rfind('@');
-    const std::string cut = at == text.npos ? std::string(text) : "…" + std::string(text.substr(at));
+    const std::string cut = at == std::string_view::npos ? std::string(text) : "…" + std::string(text.substr(at));
     return printable(cut.size() <= longest ? cut : cut.substr(0, longest) + "…");
 }
 
@@ -115,7 +116,7 @@ std::string Url::redacted() const {
 }
 
 std::string Url::authority() const {
-    const std::string name = host.find(':') == host.npos ? host : "[" + host + "]";
+    const std::string name = host.find(':') == std::string_view::npos ? host : "[" + host + "]";
     return is_default_port(*this) ? name : fmt::format("{}:{}", name, port);
 }
 

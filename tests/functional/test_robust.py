@@ -67,7 +67,7 @@ RUN rm -r /tree && echo done > /done
             self.assertEqual(left, [], where)
             self.assertEqual(build(argv), right, where)
             self.assertEqual(os.listdir(os.path.join(self.mkimg.root, "tmp")), [], where)
-        self.assertGreaterEqual(in_step, KILLS // 3)
+        self.assertGreaterEqual(in_step, KILLS // 2)
         self.mkimg.ok("fsck")
         self.assertEqual(build(again), right)
 

@@ -99,8 +99,7 @@ PASSING = [
 # Trouble that stays: a clear error soon.
 STAYING = [
     Case("503 for ever", [always("GET", layer, http.instead(503))], 1, ("GET http://", "503"), tries=("GET", layer, 3)),
-    # Three tries, and the one that was to find out how the registry speaks.
-    Case("503 for every manifest", [always("GET", MANIFEST, http.instead(503))], 1, ("503",), tries=("GET", MANIFEST, 4)),
+    Case("503 for every manifest", [always("GET", MANIFEST, http.instead(503))], 1, ("503",), tries=("GET", MANIFEST, 3)),
     Case("503 for every manifest, in a registry's words", [always("GET", MANIFEST, http.refuse(503))], 1, ("503",), tries=("GET", MANIFEST, 3)),
     Case("an error of the registry's own", [always("GET", MANIFEST, http.refuse(503, "TOOMANYSECRETS", "ask again tomorrow"))],
          1, ("TOOMANYSECRETS", "ask again tomorrow")),
@@ -111,6 +110,7 @@ STAYING = [
          1, ("429",), tries=("GET", layer, 1)),
     Case("429, Retry-After of twenty digits", [always("GET", layer, http.instead(429, {"Retry-After": "9" * 20}))], 1, ("429",)),
     Case("a reset of every connection", [always("CONNECT", "", None)], 1, ("GET http",)),
+    # Three tries, and the one that was to find out how the registry speaks.
     Case("a reset of every manifest", [always("GET", MANIFEST, http.reset)], 1, ("GET http",), tries=("GET", MANIFEST, 4)),
     Case("every layer ends early", [always("GET", layer, http.cut(0, http.Hangup))], 1, ("GET http",), tries=("GET", layer, 3)),
     Case("headers without end", [always("GET", MANIFEST, http.endless_headers)], 1, ("GET http",), at_most=8 << 20),

@@ -206,6 +206,13 @@ TEST_F(ClientTest, WhatTheFindingRequestIsAnsweredCounts) {
     EXPECT_THROW(none.client("localhost:5000").send("/v2/app/blobs/x", {}, {}), HttpError);
     EXPECT_THAT(none.transport.lines(), ElementsAre(plain));
 
+    // Where nobody speaks TLS, also what has no mark of a registry.
+    FakeRegistry page;
+    page.transport.on(plain, {.status = 404, .headers = {{"content-type", "text/html"}}});
+    page.transport.on("GET https://localhost:5000/v2/", no_tls());
+    EXPECT_THROW(page.client("localhost:5000").send("/v2/app/blobs/x", {}, {}), HttpError);
+    EXPECT_THAT(page.transport.lines(), ElementsAre(plain, "GET https://localhost:5000/v2/"));
+
     FakeRegistry busy;
     busy.transport.on(plain, {.status = 503, .headers = {{"content-type", "application/json; charset=utf-8"}}});
     EXPECT_THROW(busy.client("localhost:5000").send("/v2/app/blobs/x", {}, {}), HttpError);
